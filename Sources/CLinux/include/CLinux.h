@@ -1,0 +1,124 @@
+// Inline shims for Linux calls that Swift cannot make itself. Each says why it is here.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+// openat is variadic, and Swift cannot call variadic functions.
+static inline int cl_openat(int dir, const char *path, int flags, mode_t mode) {
+    return openat(dir, path, flags, mode);
+}
+
+// fcntl is variadic.
+static inline int cl_fcntl(int fd, int command, int argument) {
+    return fcntl(fd, command, argument);
+}
+
+// O_TMPFILE is a compound macro that Swift does not import.
+static inline int cl_o_tmpfile(void) { return O_TMPFILE; }
+
+// The fields of struct statx that Cistern uses, without its padding and its bit-fields, so that
+// one call fills a value that Swift copies cheaply.
+struct cl_stat {
+    uint64_t inode, size, device, rdev, mount;
+    int64_t mtime_s, ctime_s;
+    uint32_t mtime_ns, ctime_ns, mode, uid, gid, links;
+};
+
+// device and rdev are put back together here because makedev is a macro.
+static inline int cl_statx(int dir, const char *path, int flags, struct cl_stat *out) {
+    struct statx x;
+    int r = statx(dir, path, flags | AT_STATX_SYNC_AS_STAT | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &x);
+    if (r != 0) return r;
+    out->inode = x.stx_ino;
+    out->size = x.stx_size;
+    out->device = makedev(x.stx_dev_major, x.stx_dev_minor);
+    out->rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor);
+    out->mtime_s = x.stx_mtime.tv_sec;
+    out->mtime_ns = x.stx_mtime.tv_nsec;
+    out->ctime_s = x.stx_ctime.tv_sec;
+    out->ctime_ns = x.stx_ctime.tv_nsec;
+    out->mode = x.stx_mode;
+    out->uid = x.stx_uid;
+    out->gid = x.stx_gid;
+    out->links = x.stx_nlink;
+    return 0;
+}
+
+// Swift does not see the flexible array member d_name, nor getdents64 in every glibc header set.
+static inline ssize_t cl_getdents64(int fd, void *buffer, size_t size) {
+    return getdents64(fd, buffer, size);
+}
+struct cl_dirent {
+    uint64_t inode;
+    uint16_t record_length;
+    uint8_t type;
+    const char *name;
+};
+static inline struct cl_dirent cl_dirent_at(const void *buffer, size_t offset) {
+    const struct dirent64 *d = (const struct dirent64 *)((const char *)buffer + offset);
+    struct cl_dirent r = {d->d_ino, d->d_reclen, d->d_type, d->d_name};
+    return r;
+}
+
+// unshare(CLONE_FS) gives the calling thread a working directory of its own.
+static inline int cl_unshare_fs(void) { return unshare(CLONE_FS); }
+
+// Times before 1970 need negative tv_sec with positive tv_nsec; UTIME_OMIT is a macro.
+static inline int cl_set_mtime(int dir, const char *path, int64_t s, uint32_t ns, int flags) {
+    struct timespec t[2] = {{s, ns}, {s, ns}};
+    return utimensat(dir, path, t, flags);
+}
+
+// struct sigaction's handler is a union member behind a macro.
+static inline int cl_signal_handler(int sig, void (*handler)(int)) {
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = handler;
+    sigemptyset(&a.sa_mask);
+    a.sa_flags = SA_RESTART;
+    return sigaction(sig, &a, 0);
+}
+static inline int cl_signal_ignore(int sig) { return cl_signal_handler(sig, SIG_IGN); }
+
+// prctl is variadic. A worker asks to be told when the dispatcher that started it dies.
+static inline int cl_set_parent_death_signal(int sig) { return prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0); }
+
+// The W* macros of wait(2).
+static inline int cl_exited(int status) { return WIFEXITED(status); }
+static inline int cl_exit_code(int status) { return WEXITSTATUS(status); }
+static inline int cl_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+
+// makedev, major and minor are macros.
+static inline uint64_t cl_makedev(uint32_t ma, uint32_t mi) { return makedev(ma, mi); }
+
+// strerror_r has two signatures, chosen by macros; this is always the GNU one, copied out.
+static inline void cl_strerror(int code, char *out, size_t size) {
+    char buffer[256];
+    const char *text = strerror_r(code, buffer, sizeof buffer);
+    snprintf(out, size, "%s", text);
+}
+
+// SEEK_DATA and SEEK_HOLE are macros behind _GNU_SOURCE.
+static inline off_t cl_seek_data(int fd, off_t at) { return lseek(fd, at, SEEK_DATA); }

@@ -1,0 +1,65 @@
+internal import CLinux
+internal import Glibc
+
+/// A process told apart from a later one with the same number: host, pid and start time.
+package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
+    /// The host's name.
+    package var host: String
+    package var pid: Int32
+    /// Field 22 of /proc/PID/stat: clock ticks after boot, plus the boot's id so that a reboot
+    /// cannot give the same value again.
+    package var start: String
+
+    package init(host: String, pid: Int32, start: String) {
+        self.host = host
+        self.pid = pid
+        self.start = start
+    }
+
+    /// This process.
+    package static let current: ProcessIdentity = {
+        let pid = getpid()
+        return ProcessIdentity(host: hostName, pid: pid, start: startTime(of: pid) ?? "?")
+    }()
+
+    /// This host's name.
+    package static let hostName: String = {
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 257) { buffer in
+            guard let base = buffer.baseAddress else { return "localhost" }
+            unsafe buffer.initialize(repeating: 0)
+            guard unsafe gethostname(base, 256) == 0 else { return "localhost" }
+            return unsafe String(cString: base)
+        }
+    }()
+
+    /// Whether the process lives. Only known for processes of this host: others give nil.
+    package var isAlive: Bool? {
+        guard host == ProcessIdentity.hostName else { return nil }
+        return ProcessIdentity.startTime(of: pid) == start
+    }
+
+    /// `host/pid/start`, which `init(_:)` reads back.
+    package var description: String { "\(host)/\(pid)/\(start)" }
+
+    /// Reads `description` back; nil for anything else.
+    package init?(_ text: String) {
+        let parts = text.split(separator: "/")
+        guard parts.count == 3, let pid = Int32(parts[1]) else { return nil }
+        self.init(host: String(parts[0]), pid: pid, start: String(parts[2]))
+    }
+
+    private static func startTime(of pid: Int32) -> String? {
+        guard let stat = try? AtomicFile.read("/proc/\(pid)/stat", limit: 4096) else { return nil }
+        // The second field, the command in brackets, may contain spaces and brackets itself.
+        guard let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " "))
+        // A zombie is dead already: it only waits for its parent.
+        guard fields.count > 19, fields[0].first != UInt8(ascii: "Z") else { return nil }
+        return String(decoding: fields[19], as: UTF8.self) + "-" + bootID
+    }
+
+    private static let bootID: String = {
+        let bytes = (try? AtomicFile.read("/proc/sys/kernel/random/boot_id", limit: 64)) ?? []
+        return String(decoding: bytes.prefix(8), as: UTF8.self)
+    }()
+}

@@ -1,0 +1,4 @@
+@main
+struct Cistern {
+    static func main() {}
+}
