@@ -1,0 +1,99 @@
+/// A SHA-256 digest, or anything else of 32 bytes that names a thing: blobs, packs, trees.
+package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
+    private var a: UInt64
+    private var b: UInt64
+    private var c: UInt64
+    private var d: UInt64
+
+    /// The digest from 32 bytes; nil for any other count.
+    package init?(_ bytes: Span<UInt8>) {
+        guard bytes.count == 32 else { return nil }
+        a = Digest.word(bytes, 0)
+        b = Digest.word(bytes, 8)
+        c = Digest.word(bytes, 16)
+        d = Digest.word(bytes, 24)
+    }
+
+    /// The digest from 64 lower-case hexadecimal digits; nil for anything else.
+    package init?(hex: Span<UInt8>) {
+        guard hex.count == 64 else { return nil }
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        for i in 0..<64 {
+            let digit: UInt64
+            switch hex[i] {
+            case 0x30...0x39: digit = UInt64(hex[i] - 0x30)
+            case 0x61...0x66: digit = UInt64(hex[i] - 0x61 + 10)
+            default: return nil
+            }
+            switch i >> 4 {
+            case 0: words.0 = words.0 << 4 | digit
+            case 1: words.1 = words.1 << 4 | digit
+            case 2: words.2 = words.2 << 4 | digit
+            default: words.3 = words.3 << 4 | digit
+            }
+        }
+        (a, b, c, d) = words
+    }
+
+    /// The digest from a string of 64 lower-case hexadecimal digits; nil for anything else.
+    package init?(hex: String) {
+        let bytes = Array(hex.utf8)
+        self.init(hex: bytes.span)
+    }
+
+    /// Appends the 32 bytes.
+    package func append(to output: inout [UInt8]) {
+        for word in [a, b, c, d] {
+            for shift in stride(from: 56, through: 0, by: -8) {
+                output.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+            }
+        }
+    }
+
+    /// Appends the 64 lower-case hexadecimal digits.
+    package func appendHex(to output: inout [UInt8]) {
+        Digest.appendHex(a, &output)
+        Digest.appendHex(b, &output)
+        Digest.appendHex(c, &output)
+        Digest.appendHex(d, &output)
+    }
+
+    /// The 32 bytes.
+    package var bytes: [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(32)
+        append(to: &output)
+        return output
+    }
+
+    /// The 64 lower-case hexadecimal digits.
+    package var description: String {
+        var output: [UInt8] = []
+        output.reserveCapacity(64)
+        appendHex(to: &output)
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    /// The first 8 digits, for people.
+    package var short: String { String(description.prefix(8)) }
+
+    /// The first 64 bits, for filters that need a hash of a hash.
+    package var prefix64: UInt64 { a }
+
+    package static func < (x: Digest, y: Digest) -> Bool {
+        (x.a, x.b, x.c, x.d) < (y.a, y.b, y.c, y.d)
+    }
+
+    private static func word(_ bytes: Span<UInt8>, _ at: Int) -> UInt64 {
+        var word: UInt64 = 0
+        for i in at..<(at + 8) { word = word << 8 | UInt64(bytes[i]) }
+        return word
+    }
+
+    private static func appendHex(_ word: UInt64, _ output: inout [UInt8]) {
+        for shift in stride(from: 60, through: 0, by: -4) {
+            let digit = UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15
+            output.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+        }
+    }
+}
