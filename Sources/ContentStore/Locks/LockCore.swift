@@ -4,6 +4,8 @@ internal import Platform
 final class LockCore: Sendable {
     private struct State {
         var current: Digest?
+        /// Files that may be there and are not wanted: removing or writing them failed.
+        var leftovers: [Digest] = []
         var refreshed = Timestamp(seconds: 0)
         var isLost = false
         var isStopping = false
@@ -38,8 +40,8 @@ final class LockCore: Sendable {
             backend: backend, sealer: Sealer(key: key), exclusive: exclusive, journal: journal,
             options: options)
         try survey.look(except: nil)
-        let id = try write()
         do throws(Failure) {
+            let id = try write()
             options.pause(options.settleSeconds)
             try survey.look(except: id)
         } catch {
@@ -94,7 +96,8 @@ final class LockCore: Sendable {
                 return
             }
             _ = try write()
-            try remove(old)
+            state.with { $0.leftovers.append(old) }
+            try removeLeftovers()
         }
     }
 
@@ -104,17 +107,22 @@ final class LockCore: Sendable {
 
     func remove() throws(Failure) {
         try inTurn { () throws(Failure) in
-            guard let id = current else { return }
-            try remove(id)
-            state.with { $0.current = nil }
+            state.with { state in
+                if let id = state.current { state.leftovers.append(id) }
+                state.current = nil
+            }
+            try removeLeftovers()
         }
     }
 
-    private func remove(_ id: Digest) throws(Failure) {
-        try backend.failing { store throws(BackendError) in
-            try store.remove(ObjectKey(.lock, id))
+    private func removeLeftovers() throws(Failure) {
+        while let id = state.with({ $0.leftovers.last }) {
+            try backend.failing { store throws(BackendError) in
+                try store.remove(ObjectKey(.lock, id))
+            }
+            journal.didRemove(id)
+            state.with { $0.leftovers.removeAll { $0 == id } }
         }
-        journal.didRemove(id)
     }
 
     /// Writes a lock of now, which becomes the current one.
@@ -127,8 +135,14 @@ final class LockCore: Sendable {
         let json = lock.encode()
         let (id, bytes) = UnpackedFile.seal(plain: json.span, sealer: Sealer(key: key))
         try journal.willWrite(id)
-        try backend.failing { store throws(BackendError) in
-            try store.put(ObjectKey(.lock, id), bytes.span)
+        do throws(Failure) {
+            try backend.failing { store throws(BackendError) in
+                try store.put(ObjectKey(.lock, id), bytes.span)
+            }
+        } catch {
+            // It may have been written all the same.
+            state.with { $0.leftovers.append(id) }
+            throw error
         }
         state.with { state in
             state.current = id
