@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 internal import GRDB
-package import Platform
+internal import Platform
 
 /// What a kind of SQLite file is made of, and how to speak of it.
 struct StateFileKind: Sendable {
@@ -94,7 +94,7 @@ struct StateFile: Sendable {
         try file.sync()
         do {
             try directory.link(temporary, to: name, in: directory)
-        } catch let error as SystemError where error.code == Errno.exists {
+        } catch where error.code == Errno.exists {
             // Another process was faster; its file is as good.
         }
         try directory.sync()
