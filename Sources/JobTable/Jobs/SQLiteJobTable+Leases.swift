@@ -42,7 +42,8 @@ extension SQLiteJobTable {
             if lease.worker.isAlive == false {
                 cause = "process \(lease.worker.pid) is gone"
             } else if lease.until <= now {
-                cause = "process \(lease.worker.pid) on \(lease.worker.host) did not renew its lease"
+                cause =
+                    "process \(lease.worker.pid) on \(lease.worker.host) did not renew its lease"
             } else {
                 continue
             }

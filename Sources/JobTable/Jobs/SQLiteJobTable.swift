@@ -52,13 +52,16 @@ package final class SQLiteJobTable: JobTable {
                 try db.cachedStatement(
                     sql: synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"
                 ).execute()
-                var result: T?
-                try db.inTransaction(.immediate) {
-                    result = try body(db)
-                    return .commit
+                try db.beginTransaction(.immediate)
+                do {
+                    let result = try body(db)
+                    try db.commit()
+                    return result
+                } catch {
+                    // Some errors (a full disk) have rolled back already; the first one is told.
+                    if db.isInsideTransaction { try? db.rollback() }
+                    throw error
                 }
-                guard let result else { throw DamagedRow(description: "no result") }
-                return result
             }
         } catch {
             throw file.failure(error)
