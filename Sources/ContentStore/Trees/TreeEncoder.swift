@@ -51,7 +51,9 @@ package struct TreeEncoder: Sendable {
         output.append(contentsOf: "]}\n".utf8)
     }
 
-    /// The whole tree of `nodes`, for small ones. Throws as `append` does.
+    /// The whole tree of `nodes`, for small ones.
+    ///
+    /// Throws as `append` does.
     package static func encode(_ nodes: [TreeNode]) throws(Failure) -> [UInt8] {
         var output: [UInt8] = []
         var encoder = TreeEncoder()
