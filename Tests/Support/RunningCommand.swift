@@ -1,7 +1,9 @@
 internal import Foundation
 internal import Platform
 
-/// A started program. Its output goes to files, so that it never blocks on whoever reads it.
+/// A started program.
+///
+/// Its output goes to files, so that it never blocks on whoever reads it.
 package final class RunningCommand: @unchecked Sendable {
     // Unchecked: one test owns it; only `signal` and the readers of output are called beside `wait`.
     package let pid: Int32
