@@ -1,6 +1,6 @@
 internal import Platform
 
-/// Makers of directories to test and measure with: the same arguments give the same names and bytes.
+/// Makers of directories to test and measure with: same arguments, same names and bytes.
 ///
 /// Times, inode numbers and owners are those of the moment, except where a maker sets them.
 package struct Corpus {
