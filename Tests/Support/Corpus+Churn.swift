@@ -44,7 +44,9 @@ extension Corpus {
         return done
     }
 
-    /// The regular files below `path`, sorted, relative to it. For directories of plain names.
+    /// The regular files below `path`, sorted, relative to it.
+    ///
+    /// For directories of plain names.
     package static func files(_ path: String) -> [String] {
         let found = FileManager.default.enumerator(atPath: path)
         var names: [String] = []

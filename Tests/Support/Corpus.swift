@@ -1,6 +1,6 @@
 internal import Platform
 
-/// Makers of directories to test and measure with: the same arguments give the same names and bytes.
+/// Makers of directories to test and measure with: same arguments, same names and bytes.
 ///
 /// Times, inode numbers and owners are those of the moment, except where a maker sets them.
 package struct Corpus {
@@ -50,7 +50,7 @@ package struct Corpus {
         }
     }
 
-    /// Makes `count` modules of 20 small files each: `m00000`, `m00001`…
+    /// Makes `count` modules of 20 small files each, named `m00000` and so on.
     package mutating func modules(_ path: String, count: Int = 1000) throws {
         for m in 0..<count {
             let folder = "\(path)/m\(padded(m, 5))"

@@ -4,7 +4,9 @@ internal import Platform
 /// Damage done to files on purpose.
 package enum Damage {
     /// Flips one bit of the byte at `offset` (from the middle when nil) and leaves size and mtime
-    /// as they were. The ctime changes: only a device under a file system can flip without.
+    /// as they were.
+    ///
+    /// The ctime changes: only a device under a file system can flip without.
     package static func flipByte(_ path: String, at offset: Int? = nil) throws {
         let (folder, name) = split(path)
         let directory = try Descriptor.open(folder, [.readOnly, .directory])
@@ -48,7 +50,7 @@ package enum Damage {
     }
 }
 
-/// A mounted file system, unmounted when the value goes away. As root only.
+/// A mounted file system, unmounted when the value goes away; as root only.
 package final class Mount: Sendable {
     /// Where it is mounted.
     package let path: String

@@ -93,7 +93,7 @@ package struct Fleet: Sendable {
         try restic.command(arguments, store: store, passwordFile: passwordFile).run().expect(code)
     }
 
-    /// The same configuration, state and store in another folder. The modules are shared.
+    /// The same configuration, state and store in another folder, with the same modules.
     package func copy(to folder: String) throws -> Fleet {
         try Command("cp", ["-a", "--reflink=auto", self.folder, folder]).run().expect()
         return Fleet(folder: folder, modules: modules)

@@ -1,9 +1,11 @@
 internal import Foundation
 internal import Platform
 
-/// A started program. Its output goes to files, so that it never blocks on whoever reads it.
+/// A started program.
+///
+/// Its output goes to files, so that it never blocks on whoever reads it.
 package final class RunningCommand: @unchecked Sendable {
-    // Unchecked: one test owns it; only `signal` and the readers of output are called beside `wait`.
+    // Unchecked: one test owns it; only `signal` and the readers of output run beside `wait`.
     package let pid: Int32
     private let command: Command
     private let output: CaptureFile
