@@ -65,4 +65,8 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Whether this process may set owners and open everything.
-package let effectiveUserIsRoot = geteuid() == 0
+package let effectiveUserIsRoot = effectiveUserID == 0
+
+/// The user and the group that this process acts as.
+package let effectiveUserID: UInt32 = geteuid()
+package let effectiveGroupID: UInt32 = getegid()
