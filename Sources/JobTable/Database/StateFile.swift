@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 internal import GRDB
-package import Platform
+internal import Platform
 
 /// What a kind of SQLite file is made of, and how to speak of it.
 struct StateFileKind: Sendable {
@@ -79,24 +79,48 @@ struct StateFile: Sendable {
     }
 
     private func create(_ seed: (Database) throws -> Void) throws {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        try AtomicFile.makeDirectories(folder.isEmpty ? "/" : folder)
+        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let folder = parent.isEmpty ? "/" : parent
+        try AtomicFile.makeDirectories(folder)
         let name = Array((path.split(separator: "/").last ?? "").utf8)
         let temporary = AtomicFile.temporaryName(for: name)
         let temporaryPath = folder + "/" + String(decoding: temporary, as: UTF8.self)
-        let directory = try Descriptor.open(folder.isEmpty ? "/" : folder, [.readOnly, .directory])
-        defer {
-            // What is left of a failed creation is found by its name and harms nobody.
-            try? directory.unlink(temporary)
-        }
-        let file = try directory.open(temporary, [.readWrite, .create, .exclusive], mode: 0o600)
-        try fill(temporaryPath, seed)
-        try file.sync()
         do {
-            try directory.link(temporary, to: name, in: directory)
-        } catch let error as SystemError where error.code == Errno.exists {
-            // Another process was faster; its file is as good.
+            try reserve(temporaryPath)
+            try fill(temporaryPath, seed)
+            try link(temporary, to: name, in: folder)
+        } catch {
+            // What is left of a failed creation is found by its name and harms nobody.
+            try? remove(temporary, in: folder)
+            throw error
         }
+    }
+
+    private func remove(_ name: [UInt8], in folder: String) throws(SystemError) {
+        let directory = try Descriptor.open(folder, [.readOnly, .directory])
+        try directory.unlink(name)
+    }
+
+    /// Makes an empty file that only its owner can read; SQLite's own would be open to all.
+    private func reserve(_ path: String) throws(SystemError) {
+        let file = try Descriptor.open(path, [.readWrite, .create, .exclusive], mode: 0o600)
+        try file.close()
+    }
+
+    /// Gives the complete file its name; an existing one stays.
+    private func link(
+        _ temporary: [UInt8], to name: [UInt8], in folder: String
+    ) throws(SystemError) {
+        let directory = try Descriptor.open(folder, [.readOnly, .directory])
+        let file = try directory.open(temporary, [.readWrite])
+        try file.sync()
+        do throws(SystemError) {
+            try directory.link(temporary, to: name, in: directory)
+        } catch {
+            // Another process was faster; its file is as good.
+            guard error.code == Errno.exists else { throw error }
+        }
+        try directory.unlink(temporary)
         try directory.sync()
     }
 
@@ -158,11 +182,13 @@ struct StateFile: Sendable {
         }
     }
 
-    private func exists(_ path: String) throws -> Bool {
-        do {
-            _ = try Descriptor.open(path, [.readOnly])
+    private func exists(_ path: String) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            let file = try Descriptor.open(path, [.readOnly])
+            try file.close()
             return true
-        } catch let error where error.code == Errno.noEntry {
+        } catch {
+            guard error.code == Errno.noEntry else { throw error }
             return false
         }
     }

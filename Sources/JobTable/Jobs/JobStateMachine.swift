@@ -171,7 +171,8 @@ package struct JobStateMachine: Sendable {
     }
 
     /// Back into the queue, or to the end if the run was cancelled meanwhile.
-    private func giveBack(_ status: inout JobStatus, _ now: Timestamp, at: Timestamp) -> JobAction? {
+    private func giveBack(_ status: inout JobStatus, _ now: Timestamp, at: Timestamp) -> JobAction?
+    {
         if status.cancelRequested {
             end(&status, .cancelled, now)
             return .log(kind: "cancelled", text: "")

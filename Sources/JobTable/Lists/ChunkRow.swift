@@ -51,7 +51,8 @@ struct ChunkRow {
     /// The last sort key of a chunk that must be there.
     static func lastKey(_ db: Database, list: Int64, number: Int) throws -> [UInt8] {
         let id = id(list: list, number: number)
-        let sql = "SELECT first_seq, count, last_key, raw_size, data_sum, sum FROM chunk WHERE id = ?"
+        let sql =
+            "SELECT first_seq, count, last_key, raw_size, data_sum, sum FROM chunk WHERE id = ?"
         guard let row = try Row.fetchOne(db.cachedStatement(sql: sql), arguments: [id]) else {
             throw DamagedRow(description: "chunk \(number) of list \(list) is missing")
         }

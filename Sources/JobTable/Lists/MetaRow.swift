@@ -36,13 +36,9 @@ struct MetaRow: Equatable {
         lists = try columns.int()
         notes = try columns.int()
         if let list = try columns.optionalInt() {
-            let snapshot = try Digest(columns.blob().span)
-            let rootTree = try Digest(columns.blob().span)
-            guard let snapshot, let rootTree else {
-                throw DamagedRow(description: "its row of meta is damaged")
-            }
             baseline = BaselineRow(
-                list: list, snapshot: snapshot, rootTree: rootTree, store: try columns.text(),
+                list: list, snapshot: try MetaRow.digest(&columns),
+                rootTree: try MetaRow.digest(&columns), store: try columns.text(),
                 generation: try columns.int(), time: try columns.time())
         } else {
             for _ in 0..<5 { try columns.skip() }
@@ -50,6 +46,14 @@ struct MetaRow: Equatable {
         guard try columns.int() == sum else {
             throw DamagedRow(description: "its row of meta has a wrong checksum")
         }
+    }
+
+    private static func digest(_ columns: inout Columns) throws(DamagedRow) -> Digest {
+        let bytes = try columns.blob()
+        guard let digest = Digest(bytes.span) else {
+            throw DamagedRow(description: "a digest has \(bytes.count) bytes")
+        }
+        return digest
     }
 
     /// Writes the row.
@@ -60,7 +64,8 @@ struct MetaRow: Equatable {
             VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
         try db.cachedStatement(sql: sql).execute(arguments: [
-            module, nextList, lists, notes, baseline?.list, baseline.map { Data($0.snapshot.bytes) },
+            module, nextList, lists, notes, baseline?.list,
+            baseline.map { Data($0.snapshot.bytes) },
             baseline.map { Data($0.rootTree.bytes) }, baseline?.store, baseline?.generation,
             baseline?.time.databaseValue, sum,
         ])

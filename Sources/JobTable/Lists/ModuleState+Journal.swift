@@ -48,7 +48,8 @@ extension ModuleState {
         let old = try notes(db, meta).first { $0.name == change.name }
         guard let value = change.value else {
             guard let old else { return }
-            try db.cachedStatement(sql: "DELETE FROM note WHERE id = ?").execute(arguments: [old.id])
+            try db.cachedStatement(sql: "DELETE FROM note WHERE id = ?").execute(arguments: [old.id]
+            )
             meta.notes -= 1
             return
         }

@@ -59,7 +59,8 @@ extension ModuleState {
 
     /// Removes chunks of dropped lists, a batch a transaction, then the lists.
     private func removeDropped() throws(Failure) {
-        while try write(removeBatch) {}
+        var more = true
+        while more { more = try write { try self.removeBatch($0) } }
     }
 
     /// Removes one batch; says whether there is more.
@@ -76,7 +77,8 @@ extension ModuleState {
         if from > 0 {
             try row.save(db)
         } else {
-            try db.cachedStatement(sql: "DELETE FROM list WHERE id = ?").execute(arguments: [row.id])
+            try db.cachedStatement(sql: "DELETE FROM list WHERE id = ?").execute(arguments: [row.id]
+            )
             meta.lists -= 1
             try meta.save(db)
         }

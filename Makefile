@@ -1,0 +1,40 @@
+# Every target works on a fresh Debian 12 with Swift; `make help` lists them.
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+SWIFT ?= swift
+STRICT := --explicit-target-dependency-import-check error
+RELEASE := -c release --static-swift-stdlib $(STRICT)
+
+.PHONY: help demo build test bench lint fuzz install clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: build ## a fleet of real modules under ./demo: run, damage, find, repair, hydrate
+	scripts/demo
+
+build: ## the program, .build/release/cistern
+	scripts/bootstrap build
+	$(SWIFT) build $(RELEASE) --product cistern
+
+test: build ## all tests; what this machine cannot check is listed at the end
+	scripts/bootstrap test
+	STRICT="$(STRICT)" scripts/test
+
+bench: build ## side by side with find, sha256sum and restic; ARGS="--quick --only manifest --runs 5"
+	scripts/bootstrap test
+	$(SWIFT) build -c release $(STRICT) --product Benchmarks
+	.build/release/Benchmarks $(ARGS)
+
+lint: ## format and house rules
+	scripts/lint
+
+fuzz: ## the fuzzers for MINUTES (60) each
+	scripts/fuzz $(MINUTES)
+
+install: build ## the program into PREFIX (/usr/local)
+	install -D -m 755 .build/release/cistern "$(DESTDIR)$(PREFIX)/bin/cistern"
+
+clean: ## everything that was built, and ./demo
+	rm -rf .build demo
