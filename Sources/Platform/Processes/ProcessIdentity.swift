@@ -16,6 +16,12 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
         self.start = start
     }
 
+    /// The process of this host that has `pid` now; without a start time if there is none.
+    package init(pid: Int32) {
+        let start = ProcessIdentity.startTime(of: pid) ?? "?"
+        self.init(host: ProcessIdentity.hostName, pid: pid, start: start)
+    }
+
     /// This process.
     package static let current: ProcessIdentity = {
         let pid = getpid()
