@@ -51,7 +51,7 @@ let package = Package(
         module("ContentStore", ["Platform", "CCrypto", grdb]),
 
         // Stages
-        module("Stages", ["Platform", "Manifest", "JobTable"]),
+        module("Stages", ["Platform", "Manifest", "JobTable", "ContentStore"]),
         module("Checker", ["Platform", "Manifest", "JobTable", "ContentStore", "Stages"]),
         module("Repairer", ["Platform", "Manifest", "JobTable", "ContentStore", "Stages"]),
         module("Dehydrator", ["Platform", "Manifest", "JobTable", "ContentStore", "Stages"]),

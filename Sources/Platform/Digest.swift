@@ -14,6 +14,14 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
         d = Digest.word(bytes, 24)
     }
 
+    /// The digest from its four words, most significant byte first.
+    package init(words: (UInt64, UInt64, UInt64, UInt64)) {
+        (a, b, c, d) = words
+    }
+
+    /// The four words that `init(words:)` takes, for codecs that write digits in bulk.
+    package var words: (UInt64, UInt64, UInt64, UInt64) { (a, b, c, d) }
+
     /// The digest from 64 lower-case hexadecimal digits; nil for anything else.
     package init?(hex: Span<UInt8>) {
         guard hex.count == 64 else { return nil }

@@ -13,6 +13,8 @@ package enum FailureClass: String, Sendable, Equatable {
     case usage
     /// Another process holds what this one needs.
     case locked
+    /// So much is damaged that going on would do harm; a person has to look.
+    case unhealthy
     /// An input stream ended before its terminal unit.
     case truncated
     /// A defect of Cistern.

@@ -38,6 +38,7 @@ package enum Errno {
     package static let noSpace = ENOSPC
     package static let quota = EDQUOT
     package static let crossDevice = EXDEV
+    package static let tooManyLinks = EMLINK
     package static let notSupported = EOPNOTSUPP
     package static let noData = ENODATA
     package static let nameTooLong = ENAMETOOLONG

@@ -1,4 +1,35 @@
+internal import ArgumentParser
+
+/// The command line: `cistern` and its subcommands.
 @main
-struct Cistern {
-    static func main() {}
+struct Cistern: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cistern",
+        abstract: "Keeps fleets of directories healthy, small and stored.",
+        discussion: """
+            Lists what modules hold, checks it against a content-addressed store, repairs it, and \
+            drains what is new into the store, which restic can read. Every step can be killed \
+            at any moment and goes on where it was.
+
+            Start with `cistern init`, add modules to cistern.yaml, then `cistern run nightly`.
+
+            Exit codes: 0 all well, 1 fatal, 2 usage or configuration, 3 partly failed or \
+            unhealthy, 4 already running or locked, 5 truncated input, 130 cancelled.
+            """,
+        groupedSubcommands: [
+            CommandGroup(name: "Set up", subcommands: [Init.self, ConfigCheck.self]),
+            CommandGroup(
+                name: "Pipelines",
+                subcommands: [
+                    Run.self, Status.self, Runs.self, Results.self, Wait.self, Cancel.self,
+                    Worker.self,
+                ]),
+        ])
+
+    static func main() {
+        Exit.end {
+            var command = try parseAsRoot()
+            try command.run()
+        }
+    }
 }

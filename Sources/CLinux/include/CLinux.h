@@ -7,13 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -122,3 +125,42 @@ static inline void cl_strerror(int code, char *out, size_t size) {
 
 // SEEK_DATA and SEEK_HOLE are macros behind _GNU_SOURCE.
 static inline off_t cl_seek_data(int fd, off_t at) { return lseek(fd, at, SEEK_DATA); }
+
+// ioctl is variadic.
+static inline int cl_terminal_columns(int fd) {
+    struct winsize w;
+    return ioctl(fd, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+// syscall is variadic, and glibc has no pidfd_open before 2.36.
+static inline int cl_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+// posix_spawn's attributes have flags behind macros, and signal sets are filled by macros. The
+// child gets a process group of its own, no blocked signals and default actions, /dev/null as its
+// input and standard error as its output: standard output belongs to the parent's own text.
+// environ is passed here because two modules of Swift's C library name it.
+static inline int cl_spawn(pid_t *pid, const char *path, char *const argv[]) {
+    posix_spawnattr_t a;
+    posix_spawn_file_actions_t f;
+    sigset_t none, handled;
+    int r;
+    sigemptyset(&none);
+    sigemptyset(&handled);
+    sigaddset(&handled, SIGTERM);
+    sigaddset(&handled, SIGINT);
+    sigaddset(&handled, SIGHUP);
+    sigaddset(&handled, SIGPIPE);
+    posix_spawnattr_init(&a);
+    posix_spawn_file_actions_init(&f);
+    posix_spawnattr_setflags(
+        &a, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&a, 0);
+    posix_spawnattr_setsigmask(&a, &none);
+    posix_spawnattr_setsigdefault(&a, &handled);
+    posix_spawn_file_actions_addopen(&f, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&f, 2, 1);
+    r = posix_spawn(pid, path, &f, &a, argv, environ);
+    posix_spawn_file_actions_destroy(&f);
+    posix_spawnattr_destroy(&a);
+    return r;
+}

@@ -78,6 +78,26 @@ package struct FileMetadata: Sendable, Hashable {
     package var rdev: UInt64
     package var links: UInt32
 
+    /// Metadata from its parts, for formats that read it back.
+    package init(
+        kind: FileKind, permissions: UInt32 = 0, uid: UInt32 = 0, gid: UInt32 = 0,
+        size: UInt64 = 0, mtime: Timestamp = Timestamp(seconds: 0),
+        ctime: Timestamp = Timestamp(seconds: 0), inode: UInt64 = 0, device: UInt64 = 0,
+        rdev: UInt64 = 0, links: UInt32 = 0
+    ) {
+        self.kind = kind
+        self.permissions = permissions
+        self.uid = uid
+        self.gid = gid
+        self.size = size
+        self.mtime = mtime
+        self.ctime = ctime
+        self.inode = inode
+        self.device = device
+        self.rdev = rdev
+        self.links = links
+    }
+
     init(_ s: cl_stat, kind: FileKind) {
         self.kind = kind
         permissions = s.mode & 0o7777

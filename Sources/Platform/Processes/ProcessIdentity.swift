@@ -63,3 +63,6 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
         return String(decoding: bytes.prefix(8), as: UTF8.self)
     }()
 }
+
+/// Whether this process may set owners and open everything.
+package let effectiveUserIsRoot = geteuid() == 0

@@ -1,0 +1,71 @@
+package import Platform
+
+/// An index file in its stored form, written and read without ever holding its JSON.
+package enum IndexFile {
+    /// The longest stored index file that is read, in bytes: more than 400 thousand blobs a pack in
+    /// a single file of several packs.
+    package static let storedLimit = 256 << 20
+    /// The longest JSON of one, in bytes; a defence against a file made to exhaust the machine.
+    package static let limit = 4 << 30
+
+    /// Reads the stored form `bytes` of the index file `expected`.
+    ///
+    /// Throws a `store` failure when the bytes do not have that SHA-256 or are damaged, and what
+    /// `each` throws. Packs given before the error were in the file, but count only at its end.
+    package static func read(
+        _ bytes: Span<UInt8>, expected: Digest?, sealer: Sealer,
+        each: (_ pack: Digest, _ entries: [PackEntry]) throws(Failure) -> Void
+    ) throws(Failure) {
+        let plain = try UnpackedFile.unseal(bytes, expected: expected, sealer: sealer)
+        var parser = IndexParser()
+        if plain.first == UnpackedFile.zstdMark {
+            let decompressor = ZstdStreamDecompressor()
+            let body = plain.span.extracting(1..<plain.count)
+            try decompressor.update(body, limit: limit) { piece throws(Failure) in
+                try parser.feed(piece, each: each)
+            }
+            try decompressor.finish()
+        } else {
+            try parser.feed(plain.span, each: each)
+        }
+        try parser.finish()
+    }
+}
+
+/// Collects packs into an index file; holds the compressed form alone, about 40 bytes a blob.
+package final class IndexFileWriter {
+    private var encoder = IndexEncoder()
+    private let compressor: ZstdStreamCompressor
+    private var plain: [UInt8] = [UnpackedFile.zstdMark]
+
+    /// Starts a file whose JSON is compressed with `level`.
+    package init(level: Int32 = 3) {
+        compressor = ZstdStreamCompressor(level: level)
+    }
+
+    /// How many blobs have been added; restic ends an index file at 50 000.
+    package var blobCount: Int { encoder.blobCount }
+    /// How many packs have been added.
+    package var packCount: Int { encoder.packCount }
+
+    /// Adds a pack with all its blobs.
+    package func append(pack: Digest, _ entries: [PackEntry]) {
+        encoder.append(pack: pack, entries)
+        drain()
+    }
+
+    /// The stored form and its name; the writer then starts a new file.
+    package func finish(sealer: Sealer) -> (id: Digest, bytes: [UInt8]) {
+        encoder.finish()
+        drain()
+        compressor.finish(into: &plain)
+        let result = UnpackedFile.seal(plain: plain.span, sealer: sealer)
+        encoder = IndexEncoder()
+        plain = [UnpackedFile.zstdMark]
+        return result
+    }
+
+    private func drain() {
+        encoder.drain { compressor.update($0, into: &plain) }
+    }
+}

@@ -1,0 +1,71 @@
+internal import Platform
+
+/// Looks at all locks of a repository for one that is in the way.
+struct LockSurvey {
+    let backend: any Backend
+    let sealer: Sealer
+    let exclusive: Bool
+    let journal: LockJournal
+    let options: LockOptions
+
+    /// Throws a `locked` failure for a conflict with any lock but `own`.
+    func look(except own: Digest?) throws(Failure) {
+        var ids: [(id: Digest, size: UInt64)] = []
+        try backend.failing { store throws(BackendError) in
+            try store.list(.lock) { id, size in ids.append((id, size)) }
+        }
+        // restic passes over files without content: a full disk leaves them behind.
+        for (id, size) in ids where id != own && size > 0 {
+            guard let lock = try read(id) else { continue }
+            if journal.isOurs(id), lock.hostname == ProcessIdentity.hostName, lock.isOwnerDead {
+                try backend.failing { store throws(BackendError) in
+                    try store.remove(ObjectKey(.lock, id))
+                }
+                journal.didRemove(id)
+                continue
+            }
+            if exclusive || lock.exclusive { throw conflict(lock) }
+        }
+    }
+
+    /// The lock `id`, nil when it has gone or has no content.
+    ///
+    /// One that cannot be read may be in the middle of an upload: it is read again some times.
+    private func read(_ id: Digest) throws(Failure) -> LockFile? {
+        var attempt = 0
+        while true {
+            do throws(Failure) {
+                let bytes: [UInt8]
+                do throws(BackendError) {
+                    bytes = try backend.get(ObjectKey(.lock, id), limit: 1 << 20)
+                } catch {
+                    if case .missing = error { return nil }
+                    throw error.failure(at: backend.location)
+                }
+                guard !bytes.isEmpty else { return nil }
+                let json = try UnpackedFile.open(
+                    bytes.span, expected: id, sealer: sealer, limit: 1 << 20)
+                return try LockFile.decode(json)
+            } catch {
+                guard attempt < options.unreadableWaits.count else {
+                    throw Failure(
+                        .store, "lock \(id.short) of store \(backend.location) cannot be read",
+                        cause: error.description,
+                        hint: "When no program uses the store, remove it with "
+                            + "`restic unlock --remove-all`.")
+                }
+                options.pause(options.unreadableWaits[attempt])
+                attempt += 1
+            }
+        }
+    }
+
+    private func conflict(_ lock: LockFile) -> Failure {
+        let stale = lock.isStale(now: options.clock.now())
+        return Failure(
+            .locked, "store \(backend.location) is locked \(lock.holder)",
+            hint: stale
+                ? "Its owner seems to be gone: `restic unlock` removes such locks."
+                : "Wait until it has finished, or stop it.")
+    }
+}

@@ -1,0 +1,198 @@
+package import Platform
+
+/// What became of one blob.
+package struct StoredBlob: Sendable {
+    package var id: Digest
+    /// Bytes added to a pack; 0 when the store had the blob.
+    package var newBytes: Int
+}
+
+/// How data blobs are compressed. Trees always are, because restic repacks those that are not.
+package enum Compression: Sendable, Equatable {
+    /// zstd level 3, and raw for what does not compress.
+    case auto
+    case off
+    /// A zstd level, 1 to 19.
+    case level(Int32)
+
+    var zstdLevel: Int32 {
+        switch self {
+        case .auto, .off: 3
+        case .level(let level): level
+        }
+    }
+}
+
+/// One thread's way into a store session: hashes, asks whether the store has the blob, compresses,
+/// seals and packs. Not for use by two threads at once.
+package final class BlobSink {
+    /// A pack whose first batch lies this far behind is closed, so that checkpoints keep up.
+    package static let maximalLag = 64
+
+    private let session: StoreSession
+    private let compression: Compression
+    private let sealer: Sealer
+    private let compressor: ZstdCompressor
+    private let treeCompressor: ZstdCompressor
+    private let hasher = SHA256Hasher()
+    private var scratch: [UInt8] = []
+    private var data = OpenPack(limit: StoreSession.dataPackSize)
+    private var tree = OpenPack(limit: StoreSession.treePackSize)
+
+    private struct OpenPack {
+        var limit: Int
+        var ticket: Int?
+        var firstBatch = 0
+        var bytes: [UInt8] = []
+        var entries: [PackEntry] = []
+    }
+
+    /// Makes a sink of `session`.
+    package init(session: StoreSession, compression: Compression = .auto) {
+        self.session = session
+        self.compression = compression
+        sealer = Sealer(key: session.store.key)
+        compressor = ZstdCompressor(level: compression.zstdLevel)
+        treeCompressor = ZstdCompressor(level: 3)
+    }
+
+    /// The id of some content, without storing it.
+    package func identify(_ plain: Span<UInt8>) -> Digest {
+        hasher.update(plain)
+        return hasher.finish()
+    }
+
+    /// Stores a blob unless the store, or a pack on its way there, has it.
+    ///
+    /// - Parameter batch: the number of the caller's batch that relies on the blob.
+    package func store(
+        _ plain: Span<UInt8>, _ type: BlobType, batch: Int
+    ) throws(Failure) -> StoredBlob {
+        let id = identify(plain)
+        let key = StoreSession.BlobKey(id: id, type: type)
+        if session.rely(on: key, batch: batch) { return StoredBlob(id: id, newBytes: 0) }
+        if try session.store.index.contains(id, type) { return StoredBlob(id: id, newBytes: 0) }
+        let isData = type == .data
+        guard session.claim(key, ticket: ticket(isData ? \.data : \.tree, batch), batch: batch)
+        else { return StoredBlob(id: id, newBytes: 0) }
+        let stored =
+            isData
+            ? append(plain, key, to: &data) : append(plain, key, to: &tree)
+        try closeIfFull(isData ? \.data : \.tree)
+        return StoredBlob(id: id, newBytes: stored)
+    }
+
+    /// Closes this sink's packs, so that their content becomes durable.
+    package func flush() throws(Failure) {
+        try close(\.data)
+        try close(\.tree)
+    }
+
+    /// Closes a pack that holds back checkpoints: one that a batch long before `batch` relies on.
+    package func flushIfLagging(behind batch: Int) throws(Failure) {
+        for pack in [\BlobSink.data, \BlobSink.tree]
+        where self[keyPath: pack].ticket != nil {
+            if batch - self[keyPath: pack].firstBatch >= BlobSink.maximalLag { try close(pack) }
+        }
+    }
+
+    private func ticket(
+        _ pack: ReferenceWritableKeyPath<BlobSink, OpenPack>, _ batch: Int
+    ) -> Int {
+        if let ticket = self[keyPath: pack].ticket { return ticket }
+        let ticket = session.newTicket(batch: batch)
+        self[keyPath: pack].ticket = ticket
+        self[keyPath: pack].firstBatch = batch
+        self[keyPath: pack].bytes.reserveCapacity(self[keyPath: pack].limit + (1 << 20))
+        return ticket
+    }
+
+    private func append(
+        _ plain: Span<UInt8>, _ key: StoreSession.BlobKey, to pack: inout OpenPack
+    ) -> Int {
+        let offset = pack.bytes.count
+        var plainLength: UInt32?
+        if shouldCompress(plain, key.type) {
+            scratch.removeAll(keepingCapacity: true)
+            (key.type == .tree ? treeCompressor : compressor).compress(plain, into: &scratch)
+            if key.type == .tree || scratch.count < plain.count {
+                plainLength = UInt32(plain.count)
+            }
+        }
+        if plainLength != nil {
+            sealer.seal(scratch.span, into: &pack.bytes)
+        } else {
+            sealer.seal(plain, into: &pack.bytes)
+        }
+        let stored = pack.bytes.count - offset
+        pack.entries.append(
+            PackEntry(
+                type: key.type, id: key.id, offset: UInt64(offset),
+                storedLength: UInt32(stored), plainLength: plainLength))
+        return stored
+    }
+
+    private func shouldCompress(_ plain: Span<UInt8>, _ type: BlobType) -> Bool {
+        switch (type, compression) {
+        case (.tree, _): true
+        case (.data, .off): false
+        case (.data, .auto): !looksIncompressible(plain)
+        case (.data, .level): true
+        }
+    }
+
+    private func closeIfFull(
+        _ pack: ReferenceWritableKeyPath<BlobSink, OpenPack>
+    ) throws(Failure) {
+        let open = self[keyPath: pack]
+        guard
+            open.bytes.count >= open.limit || open.entries.count >= StoreSession.packBlobLimit
+        else { return }
+        try close(pack)
+    }
+
+    private func close(
+        _ pack: ReferenceWritableKeyPath<BlobSink, OpenPack>
+    ) throws(Failure) {
+        var open = OpenPack(limit: self[keyPath: pack].limit)
+        swap(&open, &self[keyPath: pack])
+        guard let ticket = open.ticket, !open.entries.isEmpty else { return }
+        open.bytes.append(contentsOf: PackHeader.encode(open.entries, sealer: sealer))
+        try session.enqueue(
+            StoreSession.PendingPack(
+                ticket: ticket, id: identify(open.bytes.span), bytes: open.bytes,
+                entries: open.entries))
+    }
+}
+
+extension StoreSession {
+    /// Whether `key` is in a pack on its way; if so, that pack holds back `batch` too.
+    func rely(on key: BlobKey, batch: Int) -> Bool {
+        state.with { state in
+            guard let ticket = state.open[key] else { return false }
+            state.firstBatch[ticket] = min(state.firstBatch[ticket] ?? batch, batch)
+            return true
+        }
+    }
+
+    /// Enters `key` into the pack `ticket`; false when another sink was faster.
+    func claim(_ key: BlobKey, ticket: Int, batch: Int) -> Bool {
+        state.with { state in
+            if let other = state.open[key] {
+                state.firstBatch[other] = min(state.firstBatch[other] ?? batch, batch)
+                return false
+            }
+            state.open[key] = ticket
+            state.firstBatch[ticket] = min(state.firstBatch[ticket] ?? batch, batch)
+            return true
+        }
+    }
+
+    func newTicket(batch: Int) -> Int {
+        state.with { state in
+            state.nextTicket += 1
+            state.firstBatch[state.nextTicket] = batch
+            return state.nextTicket
+        }
+    }
+}

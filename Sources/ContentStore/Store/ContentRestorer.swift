@@ -1,0 +1,59 @@
+package import Platform
+
+/// Writes files from blobs, each verified by its id before a byte of it is written. Not for use by
+/// two threads at once.
+package final class ContentRestorer {
+    /// Holes are kept in steps of this size: the block size of most file systems.
+    private static let holeSize = 64 << 10
+
+    private let reader: BlobReader
+    private var plain: [UInt8] = []
+
+    /// Restores from `store`.
+    package init(store: Store) {
+        reader = BlobReader(store: store)
+    }
+
+    /// Writes the content `ids` to an empty open file. Long runs of zeros become holes.
+    ///
+    /// - Returns: the content's size in bytes.
+    /// - Throws: `Failure` when a blob has no good copy, `SystemError` when the file cannot be
+    ///   written. What was written until then is verified content, but not all of it.
+    package func write(_ ids: [Digest], to file: borrowing Descriptor) throws -> UInt64 {
+        var offset: UInt64 = 0
+        for id in ids {
+            plain.removeAll(keepingCapacity: true)
+            try reader.read(id, .data, into: &plain)
+            try write(plain.span, to: file, at: offset)
+            offset += UInt64(plain.count)
+        }
+        // A hole at the end is not written by anything.
+        if try file.metadata().size != offset { try file.truncate(to: offset) }
+        return offset
+    }
+
+    private func write(
+        _ bytes: Span<UInt8>, to file: borrowing Descriptor, at offset: UInt64
+    ) throws(SystemError) {
+        var start = 0
+        var at = 0
+        while at < bytes.count {
+            let end = min(at + ContentRestorer.holeSize, bytes.count)
+            if end - at == ContentRestorer.holeSize && isZero(bytes.extracting(at..<end)) {
+                if start < at {
+                    try file.write(bytes.extracting(start..<at), at: offset + UInt64(start))
+                }
+                start = end
+            }
+            at = end
+        }
+        if start < bytes.count {
+            try file.write(bytes.extracting(start...), at: offset + UInt64(start))
+        }
+    }
+
+    private func isZero(_ bytes: Span<UInt8>) -> Bool {
+        for i in bytes.indices where bytes[i] != 0 { return false }
+        return true
+    }
+}

@@ -1,0 +1,85 @@
+package import Platform
+
+/// What storing one file's content gave.
+package struct StoredContent: Sendable {
+    package var ids: [Digest] = []
+    /// Bytes of content read.
+    package var size: UInt64 = 0
+    /// Bytes added to packs.
+    package var newBytes: UInt64 = 0
+}
+
+/// Cuts files into chunks and stores them through a sink. Not for use by two threads at once.
+package final class ContentWriter {
+    /// Two of the largest chunks: one to cut from while the next is read.
+    private static let bufferSize = 2 * Chunker.maximum
+
+    private let sink: BlobSink
+    private let chunker: Chunker
+    private var buffer: [UInt8] = []
+
+    /// Writes through `sink` with the store's own chunker.
+    package init(store: Store, sink: BlobSink) {
+        self.sink = sink
+        chunker = store.chunker
+    }
+
+    /// Reads an open file to its end and stores its content for `batch`.
+    ///
+    /// - Throws: `SystemError` when the file cannot be read, `Failure` when the store cannot be
+    ///   written.
+    package func store(_ file: borrowing Descriptor, batch: Int) throws -> StoredContent {
+        var result = StoredContent()
+        var start = 0
+        var atEnd = false
+        buffer.removeAll(keepingCapacity: true)
+        while true {
+            if !atEnd && buffer.count - start < Chunker.maximum {
+                if start > 0 {
+                    buffer.removeSubrange(..<start)
+                    start = 0
+                }
+                // Most files end within the first read, so that is a short one.
+                let wanted =
+                    result.size == 0 && buffer.isEmpty
+                    ? Chunker.minimum : ContentWriter.bufferSize - buffer.count
+                atEnd = try file.read(appending: &buffer, upTo: wanted) < wanted
+            }
+            if start == buffer.count && atEnd { return result }
+            let rest = buffer.span.extracting(start...)
+            guard let length = chunker.cut(rest, atEnd: atEnd) else {
+                if rest.count >= Chunker.maximum {
+                    throw Failure(.bug, "no chunk was cut from \(rest.count) bytes")
+                }
+                continue
+            }
+            let blob = try sink.store(rest.extracting(..<length), .data, batch: batch)
+            result.ids.append(blob.id)
+            result.size += UInt64(length)
+            result.newBytes += UInt64(blob.newBytes)
+            start += length
+        }
+    }
+
+    /// Reads an open file and stores those of its pieces that the store has no good copy of, along
+    /// the borders of the blobs `ids` that it was stored as.
+    ///
+    /// - Returns: false when the file is not that content; nothing wrong was stored then, only
+    ///   perhaps some of the right pieces.
+    package func storeAgain(
+        _ file: borrowing Descriptor, ids: [Digest], index: BlobIndex, batch: Int
+    ) throws -> Bool {
+        for id in ids {
+            guard let length = try index.allLocations(id, .data).first?.contentLength else {
+                return false
+            }
+            buffer.removeAll(keepingCapacity: true)
+            guard try file.read(appending: &buffer, upTo: Int(length)) == length,
+                sink.identify(buffer.span) == id
+            else { return false }
+            _ = try sink.store(buffer.span, .data, batch: batch)
+        }
+        buffer.removeAll(keepingCapacity: true)
+        return try file.read(appending: &buffer, upTo: 1) == 0
+    }
+}

@@ -1,0 +1,83 @@
+package import Platform
+
+/// A snapshot with its id.
+package struct StoredSnapshot: Sendable {
+    package var id: Digest
+    package var snapshot: Snapshot
+}
+
+extension Store {
+    /// The snapshots of the store, oldest first. Those seen before come from the local cache.
+    ///
+    /// - Throws: `Failure` naming the first snapshot that cannot be read, unless `unreadable`
+    ///   takes it.
+    package func snapshots(
+        unreadable: ((Digest, Failure) -> Void)? = nil
+    ) throws(Failure) -> [StoredSnapshot] {
+        var listed = Set<Digest>()
+        do {
+            try backend.list(.snapshot) { id, _ in listed.insert(id) }
+        } catch {
+            throw Failure(
+                .store, "the snapshots of \(backend.location) cannot be listed", wrapping: error)
+        }
+        var cached = try index.cachedSnapshots()
+        let sealer = Sealer(key: key)
+        var added: [(Digest, [UInt8])] = []
+        for id in listed where cached[id] == nil {
+            do {
+                let bytes = try backend.get(ObjectKey(.snapshot, id), limit: 16 << 20)
+                let json = try UnpackedFile.open(bytes, expecting: id, sealer: sealer)
+                cached[id] = json
+                added.append((id, json))
+            } catch BackendError.missing {
+                // Forgotten by somebody since the listing.
+                continue
+            } catch {
+                let failure = Failure(.store, "snapshot \(id.short)", wrapping: error)
+                guard let unreadable else { throw failure }
+                unreadable(id, failure)
+            }
+        }
+        try index.updateSnapshots(add: added, remove: cached.keys.filter { !listed.contains($0) })
+        var result: [StoredSnapshot] = []
+        for (id, json) in cached where listed.contains(id) {
+            result.append(StoredSnapshot(id: id, snapshot: try Snapshot(json: json)))
+        }
+        return result.sorted { ($0.snapshot.time, $0.id) < ($1.snapshot.time, $1.id) }
+    }
+
+    /// The snapshots of one module, oldest first: those whose only path is `/<module>` and, when
+    /// they are Cistern's own, whose tag names the module.
+    package func snapshots(of module: String) throws(Failure) -> [StoredSnapshot] {
+        try snapshots().filter { $0.snapshot.paths == ["/\(module)"] }
+    }
+
+    /// The snapshot whose id begins with `prefix` (or the newest of `module` for `latest`).
+    ///
+    /// - Throws: `Failure` of class usage when none or several match.
+    package func snapshot(
+        _ prefix: String, module: String? = nil
+    ) throws(Failure) -> StoredSnapshot {
+        let all = try module.map { (name) throws(Failure) in try snapshots(of: name) } ?? snapshots()
+        if prefix == "latest" {
+            guard let last = all.last else {
+                throw Failure(
+                    .usage,
+                    "the store \(backend.location) has no snapshot"
+                        + (module.map { " of module \($0)" } ?? ""))
+            }
+            return last
+        }
+        let matches = all.filter { $0.id.description.hasPrefix(prefix) }
+        guard let match = matches.first, matches.count == 1 else {
+            throw Failure(
+                .usage,
+                matches.isEmpty
+                    ? "no snapshot's id begins with \(prefix)"
+                    : "\(matches.count) snapshots' ids begin with \(prefix)",
+                hint: "`cistern snapshots` lists them")
+        }
+        return match
+    }
+}

@@ -1,0 +1,177 @@
+package import Platform
+
+/// An open store: a restic repository on a backend, its key, and the local index of its blobs.
+///
+/// Opening reads the key and the configuration only. `refresh` brings the index up to date;
+/// `StoreSession` writes; `BlobReader` reads. Usable from any thread.
+package final class Store: Sendable {
+    package let backend: any Backend
+    package let key: MasterKey
+    package let configuration: RepositoryConfig
+    package let index: BlobIndex
+    /// Where spool files of blobs that are too large for memory go.
+    package let spoolDirectory: String
+    let clock: any WallClock
+
+    /// The repository's id: 64 hexadecimal digits.
+    package var id: String { configuration.id }
+
+    /// Opens the repository on `backend`.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: the folder of local state; the index is `stores/<id>.sqlite` in it.
+    /// - Throws: `Failure` naming the location: no repository there, a wrong password, an
+    ///   unreadable key or configuration.
+    package init(
+        backend: any Backend, password: [UInt8], stateDirectory: String,
+        clock: any WallClock = SystemClock()
+    ) throws(Failure) {
+        self.backend = backend
+        self.clock = clock
+        key = try Store.unlock(backend, password)
+        let sealer = Sealer(key: key)
+        do {
+            let sealed = try backend.get(ObjectKey(.config), limit: 1 << 20)
+            var plain: [UInt8] = []
+            try sealer.open(sealed.span, into: &plain)
+            configuration = try RepositoryConfig(json: plain)
+        } catch {
+            throw Failure(.store, "the store \(backend.location) cannot be opened", wrapping: error)
+        }
+        let folder = "\(stateDirectory)/stores"
+        spoolDirectory = "\(stateDirectory)/spool"
+        do {
+            try AtomicFile.makeDirectories(folder)
+            try AtomicFile.makeDirectories(spoolDirectory)
+        } catch {
+            throw Failure(.module, "the state folder cannot be made", cause: "\(error)")
+        }
+        index = try BlobIndex(path: "\(folder)/\(configuration.id).sqlite", storeID: configuration.id)
+    }
+
+    /// Whether there is a repository on `backend`.
+    package static func exists(_ backend: any Backend) throws(Failure) -> Bool {
+        do {
+            return try backend.size(ObjectKey(.config)) != nil
+        } catch {
+            throw Failure(.store, "the store \(backend.location) cannot be reached", wrapping: error)
+        }
+    }
+
+    /// Makes a new repository: key first, configuration last, because its presence is what makes
+    /// the place a repository.
+    ///
+    /// - Throws: `Failure` of class usage when there is one already.
+    package static func create(
+        on backend: any Backend, password: [UInt8], parameters: ScryptParameters = .standard,
+        clock: any WallClock = SystemClock()
+    ) throws(Failure) {
+        guard try !exists(backend) else {
+            throw Failure(.usage, "there is a store at \(backend.location) already")
+        }
+        do {
+            let master = MasterKey.random()
+            let file = try KeyFile.create(
+                master, password: password, parameters: parameters, created: clock.now(),
+                host: ProcessIdentity.hostName, user: "cistern")
+            try backend.put(ObjectKey(.key, file.name), file.bytes.span)
+            var sealed: [UInt8] = []
+            let json = RepositoryConfig.new().json
+            Sealer(key: master).seal(json.span, into: &sealed)
+            try backend.put(ObjectKey(.config), sealed.span)
+        } catch {
+            throw Failure(
+                .store, "no store could be made at \(backend.location)", wrapping: error)
+        }
+    }
+
+    private static func unlock(
+        _ backend: any Backend, _ password: [UInt8]
+    ) throws(Failure) -> MasterKey {
+        var names: [Digest] = []
+        do {
+            try backend.list(.key) { id, _ in names.append(id) }
+        } catch {
+            throw Failure(.store, "the store \(backend.location) cannot be reached", wrapping: error)
+        }
+        guard !names.isEmpty else {
+            throw Failure(
+                .store, "there is no store at \(backend.location)",
+                hint: "`cistern store init` makes one")
+        }
+        var last: Failure?
+        for name in names.sorted() {
+            do {
+                let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
+                return try KeyFile.open(bytes, password: password)
+            } catch {
+                let failure = Failure(.store, "key \(name.short)", wrapping: error)
+                // A damaged key file tells more than that the password is another key's.
+                if last == nil || failure.kind == .store { last = failure }
+            }
+        }
+        throw Failure(
+            .usage, "no key of the store \(backend.location) opens with this password",
+            cause: last?.description)
+    }
+
+    // MARK: Bringing the index up to date
+
+    /// Brings the local index up to date from the store: new and gone index files, the listing
+    /// of the packs, and the packs that a crashed writer of this host left.
+    ///
+    /// - Returns: how many packs that the index names are missing or have a wrong size.
+    @discardableResult
+    package func refresh(session: String) throws(Failure) -> Int {
+        do {
+            var listed = Set<Digest>()
+            try backend.list(.index) { id, _ in listed.insert(id) }
+            let changes = try index.compareIndexFiles(with: listed)
+            let sealer = Sealer(key: key)
+            for file in changes.new {
+                try load(indexFile: file, sealer)
+            }
+            try index.removeIndexFiles(changes.gone)
+            try adoptAbandonedPacks(session: session)
+            return try index.updatePresence { each in
+                try backend.list(.pack) { id, size in try each(id, size) }
+            }
+        } catch {
+            throw Failure(
+                .store, "the index of the store \(backend.location) cannot be read",
+                wrapping: error)
+        }
+    }
+
+    private func load(indexFile id: Digest, _ sealer: Sealer) throws {
+        let bytes: [UInt8]
+        do {
+            bytes = try backend.get(ObjectKey(.index, id), limit: Store.indexFileLimit)
+        } catch BackendError.missing {
+            // Replaced by another writer's since the listing: the next refresh sees the new one.
+            return
+        }
+        let json = try UnpackedFile.open(bytes, expecting: id, sealer: sealer)
+        try index.addIndexFile(id) { each in
+            var parser = IndexParser()
+            try parser.feed(json.span) { pack, entries in try each(pack, entries) }
+            try parser.finish()
+        }
+    }
+
+    /// What a crashed session journalled and perhaps uploaded: what arrived whole counts, the
+    /// rest is forgotten and will be uploaded by whoever needs it.
+    private func adoptAbandonedPacks(session: String) throws {
+        for pack in try index.abandonedPacks(session: session) {
+            if try backend.size(ObjectKey(.pack, pack.id)) == pack.size {
+                let entries = try index.journalledEntries(pack.id)
+                try index.markUploaded(pack.id, entries: entries)
+            } else {
+                try index.dropJournalled(pack.id)
+            }
+        }
+    }
+
+    /// The largest index file that is read: 50,000 blobs take 8 MB, other tools write larger ones.
+    static let indexFileLimit = 512 << 20
+}

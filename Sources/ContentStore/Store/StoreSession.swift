@@ -1,0 +1,216 @@
+package import Platform
+internal import Synchronization
+
+/// One writer's work on a store: blobs go in through `BlobSink`s, full packs are journalled,
+/// uploaded and indexed by a thread of the session's own.
+///
+/// Content counts as stored only once its pack is durable. `durableBelow` says which batches of
+/// the caller's work that covers, so that a checkpoint never runs ahead of the store.
+package final class StoreSession: Sendable {
+    /// Data packs are closed at this size: restic's own target.
+    package static let dataPackSize = 16 << 20
+    /// Tree packs are smaller: they are read piecemeal, and held in memory beside data packs.
+    package static let treePackSize = 4 << 20
+    /// At most this many blobs go into one pack, so that journal entries stay small.
+    static let packBlobLimit = 32_768
+    /// An index file lists about this many blobs at most, as restic's do.
+    static let indexFileBlobLimit = 50_000
+    /// Uploaded packs wait at most this long for their index file.
+    static let indexInterval: Double = 60
+    /// Packs that are full and not yet durable; a sink waits when there are this many.
+    static let pendingPackLimit = 2
+
+    struct BlobKey: Hashable {
+        var id: Digest
+        var type: BlobType
+    }
+
+    struct PendingPack: Sendable {
+        var ticket: Int
+        var id: Digest
+        var bytes: [UInt8]
+        var entries: [PackEntry]
+    }
+
+    struct State {
+        /// Blobs that are in an open or pending pack, and which.
+        var open: [BlobKey: Int] = [:]
+        /// The first batch that relies on each pack that is not durable.
+        var firstBatch: [Int: Int] = [:]
+        var nextTicket = 0
+        var queue: [PendingPack] = []
+        var uploading = false
+        var closing = false
+        var failure: Failure?
+        var unindexedBlobs = 0
+        var lastIndexed = monotonicSeconds()
+        var uploadedBytes: UInt64 = 0
+        var uploadedPacks = 0
+    }
+
+    package let store: Store
+    /// The session's name in the journal: the process, `#` and a number.
+    package let name: String
+    let state: Monitor<State>
+    private let uploader: Mutex<DedicatedThread?>
+    private static let counter = Atomic<Int>(0)
+
+    /// Begins a session. The caller holds a lock on the store for as long as it lasts.
+    package init(store: Store) {
+        self.store = store
+        name = StoreSession.newName()
+        state = Monitor(State())
+        uploader = Mutex(nil)
+    }
+
+    /// A name for a session of this process that no other session has.
+    package static func newName() -> String {
+        let number = counter.add(1, ordering: .relaxed).newValue
+        return "\(ProcessIdentity.current)#\(number)"
+    }
+
+    deinit {
+        state.with { $0.closing = true }
+        uploader.withLock { $0?.join() }
+    }
+
+    /// Every batch below this number has all its content durable in the store.
+    package func durableBelow() throws(Failure) -> Int {
+        try state.with { (state) throws(Failure) in
+            if let failure = state.failure { throw failure }
+            return state.firstBatch.values.min() ?? .max
+        }
+    }
+
+    /// Bytes and packs uploaded so far.
+    package var uploaded: (bytes: UInt64, packs: Int) {
+        state.with { ($0.uploadedBytes, $0.uploadedPacks) }
+    }
+
+    /// Ends the session's uploads: waits until every pack that sinks have closed is durable, and
+    /// writes the index files. Sinks must have been flushed.
+    package func finish() throws(Failure) {
+        try drain()
+        try writeIndex()
+    }
+
+    /// Waits until every closed pack is durable.
+    package func drain() throws(Failure) {
+        let failure = state.wait { state -> Failure?? in
+            if let failure = state.failure { return .some(failure) }
+            return state.queue.isEmpty && !state.uploading ? .some(nil) : nil
+        }
+        if let failure { throw failure }
+    }
+
+    // MARK: Packs
+
+    /// Hands a closed pack to the uploader; waits while too many are pending.
+    func enqueue(_ pack: PendingPack) throws(Failure) {
+        startUploader()
+        let failure = state.wait { state -> Failure?? in
+            if let failure = state.failure { return .some(failure) }
+            guard state.queue.count + (state.uploading ? 1 : 0) < StoreSession.pendingPackLimit
+            else { return nil }
+            state.queue.append(pack)
+            return .some(nil)
+        }
+        if let failure { throw failure }
+    }
+
+    private func startUploader() {
+        uploader.withLock { thread in
+            guard thread == nil else { return }
+            thread = DedicatedThread(name: "uploader") { [state, store, name] in
+                StoreSession.upload(state, store, name)
+            }
+        }
+    }
+
+    private static func upload(_ state: Monitor<State>, _ store: Store, _ name: String) {
+        while true {
+            let next = state.wait { state -> PendingPack?? in
+                if !state.queue.isEmpty && state.failure == nil {
+                    state.uploading = true
+                    return .some(state.queue.removeFirst())
+                }
+                return state.closing || state.failure != nil ? .some(nil) : nil
+            }
+            guard let pack = next else { return }
+            do {
+                try upload(pack, store, name)
+                let due = state.with { state in
+                    finishUpload(of: pack, &state)
+                    return state.unindexedBlobs >= indexFileBlobLimit
+                        || monotonicSeconds() - state.lastIndexed >= indexInterval
+                }
+                if due { try writeIndex(state, store, name) }
+            } catch {
+                let failure = Failure(
+                    .store, "pack \(pack.id.short) could not be stored", wrapping: error)
+                state.with { state in
+                    state.failure = failure
+                    state.uploading = false
+                }
+            }
+        }
+    }
+
+    private static func upload(_ pack: PendingPack, _ store: Store, _ name: String) throws {
+        CrashPoint.reached("pack-before-journal")
+        try store.index.journal(
+            pack.id, size: pack.bytes.count, entries: pack.entries, session: name)
+        CrashPoint.reached("pack-journalled")
+        try store.backend.put(ObjectKey(.pack, pack.id), pack.bytes.span)
+        CrashPoint.reached("pack-uploaded")
+        try store.index.markUploaded(pack.id, entries: pack.entries)
+        CrashPoint.reached("pack-marked")
+    }
+
+    private static func finishUpload(of pack: PendingPack, _ state: inout State) {
+        for entry in pack.entries {
+            state.open[BlobKey(id: entry.id, type: entry.type)] = nil
+        }
+        state.firstBatch[pack.ticket] = nil
+        state.uploading = false
+        state.unindexedBlobs += pack.entries.count
+        state.uploadedBytes += UInt64(pack.bytes.count)
+        state.uploadedPacks += 1
+    }
+
+    // MARK: Index files
+
+    /// Writes index files for every uploaded pack that has none: this session's, and those that
+    /// sessions which died left behind.
+    package func writeIndex() throws(Failure) {
+        do {
+            try StoreSession.writeIndex(state, store, name)
+        } catch {
+            throw Failure(.store, "the store's index could not be written", wrapping: error)
+        }
+    }
+
+    private static func writeIndex(
+        _ state: Monitor<State>, _ store: Store, _ name: String
+    ) throws {
+        let sealer = Sealer(key: store.key)
+        let compressor = ZstdCompressor(level: 3)
+        while true {
+            let packs = try store.index.unindexedPacks(session: name, limit: indexFileBlobLimit)
+            if packs.isEmpty { break }
+            var encoder = IndexEncoder()
+            for pack in packs { encoder.append(pack: pack.id, entries: pack.entries) }
+            let file = UnpackedFile.seal(
+                encoder.finish(), sealer: sealer, compressor: compressor)
+            CrashPoint.reached("index-before-put")
+            try store.backend.put(ObjectKey(.index, file.id), file.bytes.span)
+            CrashPoint.reached("index-put")
+            try store.index.markIndexed(packs.map(\.id), in: file.id)
+            CrashPoint.reached("index-marked")
+        }
+        state.with { state in
+            state.unindexedBlobs = 0
+            state.lastIndexed = monotonicSeconds()
+        }
+    }
+}

@@ -1,0 +1,100 @@
+package import Platform
+
+/// Where the store is and how it is opened.
+package struct StoreSettings: Sendable, Equatable, Codable {
+    /// `file:` and an absolute path.
+    package var url: String
+    /// The absolute path of the file with the password; nil for one beside the state.
+    package var passwordFile: String?
+    /// URLs of further backends with the same objects.
+    package var mirrors: [String]
+}
+
+/// What `cistern.yaml` says, with all paths absolute and all roots expanded.
+package struct Configuration: Sendable, Equatable {
+    /// The path of the file, absolute.
+    package var file: String
+    /// The folder of the state, absolute.
+    package var state: String
+    package var store: StoreSettings
+    /// Sorted by name.
+    package var modules: [ModuleDefinition]
+    /// How many worker processes a run keeps, unless its pipeline or the command says otherwise.
+    package var workers: Int
+    /// How many finished lists of each module are kept.
+    package var keepRuns: Int
+    /// What was strange but not wrong.
+    package var warnings: [ConfigurationProblem]
+
+    /// The folder that holds the file: relative paths start here.
+    package var folder: String { Path.folder(of: file) }
+
+    /// The folder in which `cistern run NAME` looks for NAME.yaml.
+    package var pipelinesFolder: String { folder == "/" ? "/pipelines" : folder + "/pipelines" }
+
+    /// The module called `name`.
+    package func module(_ name: String) throws(Failure) -> ModuleDefinition {
+        if let found = modules.first(where: { $0.name == name }) { return found }
+        let guess = nearest(name, modules.map(\.name)).map { "Did you mean `\($0)`? " } ?? ""
+        throw Failure(
+            .usage, "there is no module `\(name)` in \(file)",
+            hint: "\(guess)`cistern configcheck` lists the modules")
+    }
+
+    /// Reads and checks the file; the failure names every mistake.
+    package static func load(_ path: String) throws(Failure) -> Configuration {
+        let (configuration, problems) = try check(path)
+        if let configuration { return configuration }
+        let errors = problems.filter { $0.severity == .error }
+        throw Failure(
+            .usage,
+            "\(path) has \(errors.count) \(errors.count == 1 ? "mistake" : "mistakes"):\n"
+                + errors.map { "  \($0)" }.joined(separator: "\n"))
+    }
+
+    /// Reads the file: the configuration if it has no errors, and every error and warning.
+    ///
+    /// Throws only when the file itself cannot be read.
+    package static func check(
+        _ path: String
+    ) throws(Failure) -> (Configuration?, [ConfigurationProblem]) {
+        let file = Path.absolute(path, in: Path.working)
+        var reader = NodeReader(file: path)
+        guard let root = try readYAML(path, &reader) else { return (nil, reader.problems) }
+        var builder = ConfigurationBuilder(file: file, reader: reader)
+        return builder.build(root)
+    }
+
+    /// The path of the configuration: `option` (from --config), else $CISTERN_CONFIG, else
+    /// ./cistern.yaml, else /etc/cistern/cistern.yaml. Throws `usage` when there is none.
+    package static func find(option: String?) throws(Failure) -> String {
+        if let option { return option }
+        if let variable = Environment.variable("CISTERN_CONFIG") { return variable }
+        let places = ["cistern.yaml", "/etc/cistern/cistern.yaml"]
+        if let place = places.first(where: { Path.kind($0) == .file }) { return place }
+        throw Failure(
+            .usage,
+            "there is no configuration: neither ./cistern.yaml nor /etc/cistern/cistern.yaml",
+            hint: "`cistern init` writes one; --config or CISTERN_CONFIG name one elsewhere")
+    }
+}
+
+/// Reads a YAML file into nodes; nil when a syntax error was noted in `reader`.
+func readYAML(_ path: String, _ reader: inout NodeReader) throws(Failure) -> YAMLNode? {
+    let bytes: [UInt8]
+    do {
+        bytes = try AtomicFile.read(path, limit: 1 << 20)
+    } catch {
+        throw Failure(.usage, "cannot read \(path)", cause: error.reason)
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+        reader.error(.start, "the file is not UTF-8")
+        return nil
+    }
+    do {
+        return try YAMLNode.parse(text)
+    } catch {
+        reader.error(error.place, error.message)
+        return nil
+    }
+}

@@ -1,0 +1,78 @@
+internal import Platform
+
+/// Turns the nodes of a pipeline file into a `PipelineDefinition`.
+struct PipelineBuilder {
+    let path: String
+    var reader: NodeReader
+    /// The configured modules, if they are known.
+    var known: [ModuleDefinition]?
+
+    init(path: String, reader: NodeReader) {
+        self.path = path
+        self.reader = reader
+    }
+
+    static let keys = ["name", "modules", "stages", "workers", "keep_runs", "stall_timeout"]
+    static let laterKeys = ["schedule", "hooks", "retention", "catch_up", "notify"]
+
+    mutating func build(_ root: YAMLNode) -> (PipelineDefinition?, [ConfigurationProblem]) {
+        guard
+            let entries = reader.mapping(
+                root, "the pipeline", allowed: Self.keys, later: Self.laterKeys)
+        else { return (nil, reader.problems) }
+        let name = readName(entries["name"], root.place)
+        let modules = readModules(entries["modules"], root.place)
+        let stages = readStages(entries["stages"], root.place)
+        let workers = entries["workers"].flatMap {
+            reader.integer($0.value, "`workers`", in: 1...1024)
+        }
+        let keepRuns = entries["keep_runs"].flatMap {
+            reader.integer($0.value, "`keep_runs`", in: 1...1000)
+        }
+        let stall = entries["stall_timeout"].flatMap {
+            reader.seconds($0.value, "`stall_timeout`", in: 5...86400)
+        }
+        guard !reader.hasErrors, let name else { return (nil, reader.problems) }
+        let pipeline = PipelineDefinition(
+            name: name, modules: modules, stages: stages, workers: workers, keepRuns: keepRuns,
+            stallTimeout: stall ?? PipelineDefinition.defaultStallTimeout)
+        return (pipeline, reader.problems)
+    }
+
+    private mutating func readName(_ entry: YAMLNode.Entry?, _ place: Place) -> String? {
+        guard let entry else {
+            reader.error(place, "`name` is missing", "name: nightly")
+            return nil
+        }
+        guard let name = reader.text(entry.value, "`name`") else { return nil }
+        guard ModuleDefinition.isValid(name: name) else {
+            reader.error(
+                entry.value.place, "`\(name)` cannot name a pipeline", ModuleDefinition.nameRule)
+            return nil
+        }
+        let file = Path.name(of: path)
+        if file != "\(name).yaml" && file != "\(name).yml" {
+            reader.warning(
+                entry.value.place, "the pipeline is called `\(name)` in a file called \(file)",
+                "`cistern run` finds it by the file's name, `status` shows the pipeline's")
+        }
+        return name
+    }
+
+    private mutating func readModules(_ entry: YAMLNode.Entry?, _ place: Place) -> [Glob] {
+        guard let entry else {
+            reader.error(place, "`modules` is missing", "modules: [\"*\"] for all")
+            return []
+        }
+        let globs = reader.globs(entry.value, "`modules`") ?? []
+        if globs.isEmpty && !reader.hasErrors {
+            reader.error(entry.value.place, "`modules` is empty", "modules: [\"*\"] for all")
+        }
+        for glob in globs {
+            guard let known, !known.isEmpty, !known.contains(where: { glob.matches($0.name) })
+            else { continue }
+            reader.warning(entry.value.place, "no module matches `\(glob)`")
+        }
+        return globs
+    }
+}

@@ -1,0 +1,31 @@
+package import Manifest
+package import Platform
+
+/// Gives a file that was just made the metadata of a unit.
+package enum MetadataWriter {
+    /// Owner (when asked for), extended attributes, permissions, time: in this order, because
+    /// changing the owner clears setuid bits, and everything moves the time.
+    ///
+    /// - Parameter owners: set owner and group; only root may.
+    package static func apply(
+        _ unit: Unit, name: [UInt8], in directory: OpenDirectory, owners: Bool
+    ) throws(SystemError) {
+        let folder = directory.descriptor
+        let metadata = unit.metadata
+        if owners && effectiveUserIsRoot {
+            try folder.setOwner(name, uid: metadata.uid, gid: metadata.gid)
+        }
+        for attribute in unit.xattrs {
+            try ExtendedAttributes.set(path: path(name, in: directory), attribute)
+        }
+        if metadata.kind != .symlink {
+            try folder.setPermissions(name, metadata.permissions)
+        }
+        try folder.setModified(name, metadata.mtime)
+    }
+
+    /// A path that leads to `name` in an open directory, for calls that take paths only.
+    package static func path(_ name: [UInt8], in directory: OpenDirectory) -> [UInt8] {
+        Array("/proc/self/fd/\(directory.descriptor.raw)/".utf8) + name
+    }
+}

@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Cancel: ParsableCommand {
+    func run() throws {}
+}

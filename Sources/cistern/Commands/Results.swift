@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Results: ParsableCommand {
+    func run() throws {}
+}

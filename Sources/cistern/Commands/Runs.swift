@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Runs: ParsableCommand {
+    func run() throws {}
+}

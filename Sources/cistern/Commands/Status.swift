@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Status: ParsableCommand {
+    func run() throws {}
+}

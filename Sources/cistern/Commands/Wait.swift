@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Wait: ParsableCommand {
+    func run() throws {}
+}

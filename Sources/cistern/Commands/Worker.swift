@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Worker: ParsableCommand {
+    func run() throws {}
+}
