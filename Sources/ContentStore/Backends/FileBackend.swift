@@ -51,6 +51,19 @@ package final class FileBackend: Backend {
         }
     }
 
+    package func put(
+        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
+    ) throws(BackendError) {
+        do throws(SystemError) {
+            let (folder, name) = FileBackend.place(key)
+            let directory = try root.open(folder, making: true)
+            try AtomicFile.copy(from: file, size: size, to: name, in: directory, mode: 0o400)
+            packs.forget(key)
+        } catch {
+            throw BackendError(error, key)
+        }
+    }
+
     package func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
         var bytes: [UInt8] = []
         do throws(SystemError) {

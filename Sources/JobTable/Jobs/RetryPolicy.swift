@@ -44,7 +44,7 @@ package struct RetryPolicy: Sendable, Equatable {
     ) -> Decision {
         switch kind {
         case .cancelled: return .cancel
-        case .usage, .truncated, .bug: return .fail
+        case .usage, .truncated, .unhealthy, .bug: return .fail
         case .module:
             let again = attempts < maximumModuleAttempts && elapsed < maximumTime
             return again ? .retry(afterSeconds: 0) : .fail
