@@ -89,13 +89,16 @@ struct Agenda {
         }
     }
 
-    /// Takes the first step away once it is done.
-    mutating func popDone() -> Step? {
-        guard let step = head, step.state == .done else { return nil }
-        head = step.next
-        step.next = nil
-        total -= step.output.weight
-        return step
+    /// Takes the steps away that are done and have no others before them, at most 16; nil for none.
+    mutating func popDone() -> [Step]? {
+        var steps: [Step] = []
+        while steps.count < 16, let step = head, step.state == .done {
+            head = step.next
+            step.next = nil
+            total -= step.output.weight
+            steps.append(step)
+        }
+        return steps.isEmpty ? nil : steps
     }
 
     /// Ends the work: readers stop after their present step.

@@ -16,11 +16,17 @@ struct Reader {
         let reader = Reader(
             cache: cache, options: options, rootDevice: rootDevice,
             hasOwnDirectory: PrivateWorkingDirectory.begin())
-        while let step = agenda.wait({ $0.take() }) {
-            let output = reader.read(step)
+        var step = agenda.wait { $0.take() }
+        while let current = step {
+            let output = reader.read(current)
             // Made before the lock is taken: a wide directory has many.
-            let (first, last) = following(step, output)
-            agenda.with { $0.finish(step, output, first: first, last: last) }
+            let (first, last) = following(current, output)
+            // Mostly there is a next step at once: one round through the lock is enough then.
+            let next = agenda.with { agenda in
+                agenda.finish(current, output, first: first, last: last)
+                return agenda.take()
+            }
+            step = next ?? agenda.wait { $0.take() }
         }
     }
 
@@ -45,13 +51,15 @@ struct Reader {
         let handle: OpenDirectory
         do throws(SystemError) {
             handle = try cache.open(node)
-            if step.slice == 0 { try list(node, handle) }
         } catch {
             return failed(step, error)
         }
-        if step.slice == 0, !node.isWhollyNew { resume(node, handle, &slice) }
-        enter(handle)
-        for i in node.slice(step.slice) { entry(i, node, handle, &slice) }
+        if step.slice == 0 {
+            list(node, handle)
+            if !node.isWhollyNew { resume(node, handle, &slice) }
+        }
+        let place = place(handle)
+        for i in node.slice(step.slice) { entry(i, node, handle, place, &slice) }
         // Only what is opened again from here is worth a descriptor.
         if !slice.directories.isEmpty || node.sliceCount > 1 { cache.keep(node, handle) }
         return slice.output()
@@ -92,7 +100,7 @@ struct Reader {
         return slice.output()
     }
 
-    private func list(_ node: DirectoryNode, _ handle: OpenDirectory) throws(SystemError) {
+    private func list(_ node: DirectoryNode, _ handle: OpenDirectory) {
         var table = EntryTable()
         do throws(SystemError) {
             try handle.descriptor.readDirectory { name, kind in table.append(name, kind) }
@@ -139,18 +147,16 @@ struct Reader {
         !options.oneFileSystem || metadata.device == rootDevice
     }
 
-    private func enter(_ handle: OpenDirectory) {
-        guard hasOwnDirectory else { return }
-        do throws(SystemError) {
-            try PrivateWorkingDirectory.enter(handle.descriptor)
-        } catch {
-            // Only a directory without search permission gets here; then statx says it for each
-            // entry, before anything is asked by a name relative to the wrong directory.
-        }
+    /// What stands before a name where a call has no form relative to a descriptor: nothing once
+    /// the directory is this thread's own working directory.
+    private func place(_ handle: OpenDirectory) -> [UInt8] {
+        let entered = hasOwnDirectory && (try? PrivateWorkingDirectory.enter(handle.descriptor)) != nil
+        return entered ? [] : Array("/proc/self/fd/\(handle.descriptor.raw)/".utf8)
     }
 
     private func entry(
-        _ i: Int, _ node: DirectoryNode, _ handle: OpenDirectory, _ slice: inout Slice
+        _ i: Int, _ node: DirectoryNode, _ handle: OpenDirectory, _ place: [UInt8],
+        _ slice: inout Slice
     ) {
         let name = node.entries.name(i)
         let kind = node.entries.kind(i)
@@ -170,7 +176,7 @@ struct Reader {
         if kind == nil, slice.excludes(name, options.excludes, unit.metadata.kind) { return }
         do throws(SystemError) {
             if unit.metadata.kind == .symlink { unit.target = try handle.descriptor.readLink(name) }
-            unit.xattrs = try xattrs(name, handle)
+            unit.xattrs = try ExtendedAttributes.read(path: place.isEmpty ? name : place + name)
         } catch {
             if error.code == Errno.noEntry { return }
             unit.error = UnitError(error)
@@ -180,14 +186,6 @@ struct Reader {
         } else {
             slice.append(unit)
         }
-    }
-
-    private func xattrs(
-        _ name: [UInt8], _ handle: OpenDirectory
-    ) throws(SystemError) -> [ExtendedAttribute] {
-        if hasOwnDirectory { return try ExtendedAttributes.read(path: name) }
-        return try ExtendedAttributes.read(
-            path: Array("/proc/self/fd/\(handle.descriptor.raw)/".utf8) + name)
     }
 }
 

@@ -14,6 +14,8 @@ package final class Walk {
     private var frames: [Frame] = []
     // The path of the innermost directory with a slash behind it, while it is a long one.
     private var longPrefix: [UInt8] = []
+    // Steps taken from the agenda together, in reverse.
+    private var ready: [Step] = []
     private var isStarted = false
     private var failure: Failure?
 
@@ -104,6 +106,7 @@ package final class Walk {
         for thread in threads { thread.join() }
         threads.removeAll()
         cache.forgetAll()
+        ready.removeAll()
         // From the innermost outwards: releasing the outermost first would recurse along the depth.
         while frames.popLast() != nil {}
     }
@@ -167,7 +170,13 @@ package final class Walk {
 
     /// The next step in path order, as soon as it is done.
     private func take() throws(Failure) -> Step {
-        let step = agenda.wait { $0.popDone() }
+        if ready.isEmpty {
+            ready = agenda.wait { $0.popDone() }
+            ready.reverse()
+        }
+        guard let step = ready.popLast() else {
+            throw Failure(.bug, "the walk has no step to go on with")
+        }
         if let failure = step.output.failure {
             self.failure = failure
             throw failure
