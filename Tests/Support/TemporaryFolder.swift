@@ -10,8 +10,12 @@ package final class TemporaryFolder: Sendable {
     package let path: String
 
     /// Makes an empty folder with `name` in its name.
-    package init(_ name: String = "test") throws {
-        let base = environment["CISTERN_TEST_FOLDER"] ?? "/var/tmp"
+    package convenience init(_ name: String = "test") throws {
+        try self.init(name, in: environment["CISTERN_TEST_FOLDER"] ?? "/var/tmp")
+    }
+
+    /// Makes an empty folder in `base`.
+    package init(_ name: String, in base: String) throws {
         var template = Array("\(base)/cistern-\(name)-XXXXXX".utf8CString)
         let made = template.withUnsafeMutableBufferPointer { buffer in
             buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }

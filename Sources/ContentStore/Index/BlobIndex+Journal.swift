@@ -1,4 +1,4 @@
-package import Platform
+internal import Platform
 internal import FoundationEssentials
 internal import GRDB
 
@@ -171,7 +171,7 @@ enum PackEntryCoding {
         entries.reserveCapacity(bytes.count / recordSize)
         let span = bytes.span
         for start in stride(from: 0, to: bytes.count, by: recordSize) {
-            guard let type = BlobType(rawValue: Int(span[start] & 1)),
+            guard let type = BlobType(rawValue: span[start] & 1),
                 let id = Digest(span.extracting((start + 1)..<(start + 33)))
             else { throw Failure(.store, "a pack journal entry cannot be read") }
             let plain = UInt32(value(span, start + 45, 4))

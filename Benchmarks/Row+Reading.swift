@@ -1,0 +1,105 @@
+internal import TestSupport
+
+extension Row {
+    /// The walk into the module's durable list, against find with the same fields into a file.
+    static let manifest = Row(
+        name: "manifest", work: "manifest into the list, many small files", target: 1
+    ) { workshop in
+        let small = try workshop.small()
+        let fleet = try workshop.fleet(small)
+        let out = workshop.folder("find.txt")
+        return [
+            Contestant(name: "cistern run (manifest only)") {
+                fleet.command(["run", "list", "--fresh"]).quiet()
+            },
+            Contestant(name: "find -printf") {
+                var find = Command(
+                    "find",
+                    [small, "-printf", "%y %P %m %U %G %s %T@ %C@ %i %D %n %l\\n"]
+                ).quiet()
+                find.output = out
+                return find
+            },
+            Contestant(name: "(cistern manifest, to a file)") {
+                var manifest = fleet.command(["manifest", "data"]).quiet()
+                manifest.output = out
+                return manifest
+            },
+        ]
+    }
+
+    /// Reading and hashing large files, against sha256sum on both cores.
+    static let checkVerify = Row(
+        name: "check-verify", work: "check --verify of large files", target: 0.9
+    ) { workshop in
+        let large = try workshop.large()
+        let fleet = try workshop.dehydrated(large)
+        return [
+            Contestant(name: "cistern check --verify") {
+                fleet.command(["check", "data", "--verify"]).quiet()
+            },
+            Contestant(name: "xargs -P2 sha256sum") {
+                Command(
+                    "sh", ["-c", "find \"$0\" -type f -print0 | xargs -0 -P2 -n1 sha256sum", large]
+                ).quiet()
+            },
+        ]
+    }
+
+    /// Reading every pack of one and the same store.
+    static let storeCheck = Row(
+        name: "store-check", work: "store check --read-data", target: 3
+    ) { workshop in
+        let fleet = try workshop.dehydrated(workshop.large())
+        var contestants = [
+            Contestant(name: "cistern store check") {
+                fleet.command(["store", "check", "--read-data"]).quiet()
+            }
+        ]
+        for restic in Restic.all {
+            let home = try ResticHome(restic, in: workshop.folder.path)
+            contestants.append(
+                Contestant(name: "\(restic) check") {
+                    home.command(["check", "--read-data"], fleet: fleet)
+                })
+        }
+        return contestants
+    }
+
+    static let hydrateSmall = Row(
+        name: "hydrate-small", work: "hydrate, small files", target: 2
+    ) { workshop in try hydrate(workshop, workshop.small()) }
+
+    static let hydrateLarge = Row(
+        name: "hydrate-large", work: "hydrate, large files", target: 2
+    ) { workshop in try hydrate(workshop, workshop.large()) }
+
+    private static func hydrate(_ workshop: Workshop, _ path: String) throws -> [Contestant] {
+        let fleet = try workshop.dehydrated(path)
+        let target = workshop.folder("target")
+        let expected = Corpus.files(path).count
+        func verify(_ folder: String) throws {
+            let found = Corpus.files(folder).count
+            guard found == expected else {
+                throw TestError("\(found) files in place of \(expected) in \(folder)")
+            }
+        }
+        var contestants = [
+            Contestant(
+                name: "cistern hydrate", prepare: { removeTree(target) },
+                command: { fleet.command(["hydrate", "data", "--to", target]).quiet() },
+                verify: { _ in try verify(target) })
+        ]
+        for restic in Restic.all {
+            let home = try ResticHome(restic, in: workshop.folder.path)
+            contestants.append(
+                Contestant(
+                    name: "\(restic) restore", prepare: { removeTree(target) },
+                    command: {
+                        home.command(["restore", "latest", "--target", target], fleet: fleet)
+                    },
+                    verify: { _ in try verify(target) }))
+        }
+        return contestants
+    }
+}
