@@ -13,6 +13,9 @@ struct DispatchLoop {
     private var workers: [Int32: Worker] = [:]
     /// Workers that were collected and whose deaths are being dealt with.
     private var dead: [Int32: ProcessIdentity] = [:]
+    private var lastCounts: DispatchMachine.Counts?
+    private var looked = -Double.infinity
+    private var lookCost = 0.0
     private var ending: DispatchMachine.Ending?
     private var stopping = false
 
@@ -43,7 +46,6 @@ struct DispatchLoop {
     /// Works until the machine says how it ends.
     mutating func work(stopRequested: () -> Int32?) throws(Failure) -> DispatchMachine.Ending {
         var claimed = monotonicSeconds()
-        var looked = -Double.infinity
         while true {
             if let signal = stopRequested(), !stopping {
                 stopping = true
@@ -55,10 +57,11 @@ struct DispatchLoop {
                 claimed = monotonicSeconds()
                 try renewClaim()
             }
-            try feed(.counts(counts()))
-            if someEnded || monotonicSeconds() - looked >= timing.progress {
+            let counts = try counts()
+            try feed(.counts(counts))
+            if isTimeToLook(changed: someEnded || counts != lastCounts) {
                 try readJobs()
-                looked = monotonicSeconds()
+                lastCounts = counts
             }
             try feed(.tick)
             if let ending { return ending }
@@ -66,6 +69,13 @@ struct DispatchLoop {
                 any: workers.values.map { $0.process.handle },
                 milliseconds: Int32(timing.poll * 1000))
         }
+    }
+
+    /// Whether all jobs are to be read again: at once after a change, else once a while, but with
+    /// many thousand jobs never so often that it takes more than a tenth of the time.
+    private func isTimeToLook(changed: Bool) -> Bool {
+        let since = monotonicSeconds() - looked
+        return since >= max(changed ? 0 : timing.progress, 10 * lookCost)
     }
 
     /// Asks all workers to stop, without waiting: they end after their batch.
@@ -151,8 +161,11 @@ struct DispatchLoop {
     }
 
     private mutating func readJobs() throws(Failure) {
+        let start = monotonicSeconds()
         let jobs = try table.jobs(run: run)
         observe(.progress(jobs))
+        looked = monotonicSeconds()
+        lookCost = looked - start
         var list: [DispatchMachine.Progress] = []
         for job in jobs where job.state == .leased {
             guard let holder = job.status.lease?.worker, let worker = workers[holder.pid],
