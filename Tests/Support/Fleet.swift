@@ -101,7 +101,7 @@ package struct Fleet: Sendable {
 
     /// The joined lines of one stage's list in the latest run of `pipeline`.
     package func results(
-        _ pipeline: String = "nightly", _ module: String, _ stage: String
+        _ module: String, _ stage: String, of pipeline: String = "nightly"
     ) throws -> [JSON] {
         let run = try latestRun(pipeline)
         return try JSON.lines(cistern("results", run, module, stage).output)
