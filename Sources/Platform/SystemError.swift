@@ -47,6 +47,9 @@ package enum Errno {
     package static let notEmpty = ENOTEMPTY
     package static let invalid = EINVAL
     package static let brokenPipe = EPIPE
+    package static let tooManyFiles = EMFILE
+    package static let tooManyFilesInSystem = ENFILE
+    package static let fileTooBig = EFBIG
 
     /// The symbol of an errno value, or its number where it has no common name.
     package static func name(_ code: Int32) -> String {

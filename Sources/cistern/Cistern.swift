@@ -21,7 +21,7 @@ struct Cistern: ParsableCommand {
             CommandGroup(
                 name: "Pipelines",
                 subcommands: [
-                    Run.self, Status.self, Runs.self, Results.self, Wait.self, Cancel.self,
+                    RunCommand.self, Status.self, Runs.self, Results.self, Wait.self, Cancel.self,
                     Worker.self,
                 ]),
         ])

@@ -25,6 +25,7 @@ enum Exit {
         switch kind {
         case .usage: usage
         case .locked: locked
+        case .unhealthy: partly
         case .truncated: truncated
         case .cancelled: cancelled
         case .temporary, .module, .store, .bug: fatal

@@ -75,6 +75,12 @@ package protocol Backend: AnyObject, Sendable {
     /// success, others throw `.exists`.
     func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError)
 
+    /// Stores the first `size` bytes of an open file under `key`, as `put` does, for objects that
+    /// do not fit in memory.
+    func put(
+        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
+    ) throws(BackendError)
+
     /// The whole object of at most `limit` bytes. Throws `.missing` when it is not there and
     /// `.damaged` when it is longer.
     func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8]

@@ -25,6 +25,8 @@ package final class FileBackend: Backend {
                 try root.makeFolder(kind.folder)
             }
             try root.descriptor.sync()
+            // The store's own name has to survive a crash as well.
+            try Descriptor.open("\(path)/..", [.readOnly, .directory]).sync()
         } catch {
             throw BackendError.permanent(error).failure(at: "file:\(path)")
         }
@@ -45,9 +47,23 @@ package final class FileBackend: Backend {
             guard key == .config, error.code == Errno.exists else {
                 throw BackendError(error, key)
             }
-            let there = try get(key, limit: max(bytes.count, 1))
+            guard try size(key) == UInt64(bytes.count) else { throw .exists(key) }
+            let there = try get(key, limit: bytes.count)
             guard there.count == bytes.count, there.indices.allSatisfy({ there[$0] == bytes[$0] })
             else { throw .exists(key) }
+        }
+    }
+
+    package func put(
+        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
+    ) throws(BackendError) {
+        do throws(SystemError) {
+            let (folder, name) = FileBackend.place(key)
+            let directory = try root.open(folder, making: true)
+            try AtomicFile.copy(from: file, size: size, to: name, in: directory, mode: 0o400)
+            packs.forget(key)
+        } catch {
+            throw BackendError(error, key)
         }
     }
 

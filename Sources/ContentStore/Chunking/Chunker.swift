@@ -78,19 +78,32 @@ package struct Chunker: Sendable {
         hash = h
         at = i
     }
-    // Two bytes for each turn of the loop.
-    while i &+ 1 < end {
-        h = unsafe h &<< 1 &+ gear[Int(source[i])]
-        if h & mask == 0 {
-            i &+= 1
-            return true
+    // Eight bytes for each turn of the loop, loaded at once. A step of two bytes from `h` does not
+    // wait for the step of one: that chain is what limits the speed.
+    while i &+ 8 <= end {
+        var word = unsafe UnsafeRawPointer(source + i).loadUnaligned(as: UInt64.self).littleEndian
+        for offset in 0..<4 {
+            let first = unsafe gear[Int(truncatingIfNeeded: word & 0xFF)]
+            let second = unsafe gear[Int(truncatingIfNeeded: word &>> 8 & 0xFF)]
+            word &>>= 16
+            let between = h &<< 1 &+ first
+            h = h &<< 2 &+ (first &<< 1 &+ second)
+            if between & mask == 0 {
+                h = between
+                i &+= offset &* 2 &+ 1
+                return true
+            }
+            if h & mask == 0 {
+                i &+= offset &* 2 &+ 2
+                return true
+            }
         }
-        h = unsafe h &<< 1 &+ gear[Int(source[i &+ 1])]
-        i &+= 2
+        i &+= 8
+    }
+    while i < end {
+        h = unsafe h &<< 1 &+ gear[Int(source[i])]
+        i &+= 1
         if h & mask == 0 { return true }
     }
-    guard i < end else { return false }
-    h = unsafe h &<< 1 &+ gear[Int(source[i])]
-    i &+= 1
-    return h & mask == 0
+    return false
 }

@@ -19,28 +19,38 @@ extension BlobIndex {
     /// of it, or nothing, becomes visible.
     func addIndexFile(
         _ file: Digest,
-        _ packs: (_ each: (Digest, [PackEntry]) throws -> Void) throws -> Void
+        _ packs: (_ each: (Digest, [PackEntry]) throws(Failure) -> Void) throws -> Void
     ) throws(Failure) {
         try write { db in
             let filePK = try BlobIndex.indexFilePK(db, file)
-            try packs { id, entries in
-                let known = try Row.fetchOne(
-                    db, sql: "SELECT pk, state FROM pack WHERE id = ?", arguments: [id.data])
-                // What a writer of this host uploaded is here already, blobs and all.
-                if known.map({ ($0[1] as Int) >= PackState.uploaded.rawValue }) != true {
-                    let size = PackHeader.expectedSize(entries)
-                    try db.execute(
-                        sql: """
-                            INSERT INTO pack (id, size, state) VALUES (?, ?, 2)
-                            ON CONFLICT (id) DO UPDATE SET state = 2, size = excluded.size
-                            """, arguments: [id.data, Int64(size)])
-                    let pk = try Int64.fetchOne(
-                        db, sql: "SELECT pk FROM pack WHERE id = ?", arguments: [id.data])
-                    try BlobIndex.insert(db, pk: pk ?? 0, entries)
+            try packs { id, entries throws(Failure) in
+                do {
+                    try BlobIndex.add(db, id, entries, listedIn: filePK)
+                } catch {
+                    throw BlobIndex.failure(error, self.path)
                 }
-                try BlobIndex.markIndexed(db, id, filePK)
             }
         }
+    }
+
+    private static func add(
+        _ db: Database, _ id: Digest, _ entries: [PackEntry], listedIn filePK: Int64
+    ) throws {
+        let state = try Int.fetchOne(
+            db, sql: "SELECT state FROM pack WHERE id = ?", arguments: [id.data])
+        // What a writer of this host uploaded is here already, blobs and all.
+        if (state ?? -1) < PackState.uploaded.rawValue {
+            let size = PackHeader.expectedSize(entries)
+            try db.execute(
+                sql: """
+                    INSERT INTO pack (id, size, state) VALUES (?, ?, 2)
+                    ON CONFLICT (id) DO UPDATE SET state = 2, size = excluded.size
+                    """, arguments: [id.data, Int64(size)])
+            let pk = try Int64.fetchOne(
+                db, sql: "SELECT pk FROM pack WHERE id = ?", arguments: [id.data])
+            try insert(db, pk: pk ?? 0, entries)
+        }
+        try markIndexed(db, id, filePK)
     }
 
     /// Drops index files that are gone from the store. Packs that no other file lists stop being
@@ -72,7 +82,7 @@ extension BlobIndex {
     /// - Returns: how many packs that should be there are missing or have a wrong size.
     @discardableResult
     func updatePresence(
-        _ list: (_ each: (Digest, UInt64) throws -> Void) throws -> Void
+        _ list: (_ each: (Digest, UInt64) throws(Failure) -> Void) throws -> Void
     ) throws(Failure) -> Int {
         do {
             // The listing may take long, so it goes to temporary tables, outside a transaction.
@@ -81,8 +91,12 @@ extension BlobIndex {
                 let insert = try db.cachedStatement(
                     sql: "INSERT OR REPLACE INTO listing VALUES (?, ?)")
                 try db.execute(sql: "SAVEPOINT listing")
-                try list { id, size in
-                    try insert.execute(arguments: [id.data, Int64(size)])
+                try list { id, size throws(Failure) in
+                    do {
+                        try insert.execute(arguments: [id.data, Int64(size)])
+                    } catch {
+                        throw BlobIndex.failure(error, self.path)
+                    }
                 }
                 try db.execute(sql: "RELEASE listing")
                 try db.inTransaction(.immediate) {

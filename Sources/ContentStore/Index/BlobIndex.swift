@@ -14,7 +14,7 @@ package struct BlobLocation: Sendable, Equatable {
 
     /// Bytes of the content.
     package var contentLength: Int {
-        plainLength.map { Int($0) } ?? Int(storedLength) - Sealer.overhead
+        plainLength.map { Int($0) } ?? max(0, Int(storedLength) - Sealer.overhead)
     }
 }
 

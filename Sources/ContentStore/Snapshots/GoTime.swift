@@ -67,7 +67,9 @@ struct CivilTime {
     /// Takes `t` apart; the year is brought into 0...9999.
     init(_ t: Timestamp) {
         let days = floorDivide(t.seconds, 86_400)
-        secondOfDay = t.seconds - days * 86_400
+        // Not by multiplying back, which overflows near the least second.
+        let remainder = t.seconds % 86_400
+        secondOfDay = remainder < 0 ? remainder + 86_400 : remainder
         nanoseconds = min(t.nanoseconds, 999_999_999)
         // Howard Hinnant, "chrono-compatible low-level date algorithms": civil_from_days. The era
         // starts on March 1st, so that the leap day is the last of its year.

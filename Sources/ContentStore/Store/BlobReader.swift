@@ -19,7 +19,7 @@ package final class BlobReader {
     private let sealer: Sealer
     private let decompressor = ZstdDecompressor()
     private let hasher = SHA256Hasher()
-    private var sealed: [UInt8] = []
+    private var buffer: [UInt8] = []
     private var opened: [UInt8] = []
 
     /// Makes a reader of `store`.
@@ -61,10 +61,12 @@ package final class BlobReader {
         guard location.contentLength <= BlobReader.contentLimit else {
             throw Failure(.store, "a blob of \(location.contentLength) bytes is too large")
         }
-        try fetch(location)
+        let sealed = try fetch(location)
+        defer { buffer = sealed }
         let start = output.count
         if let plainLength = location.plainLength {
-            opened.removeAll(keepingCapacity: true)
+            var opened = take(&self.opened)
+            defer { self.opened = opened }
             try sealer.open(sealed.span, into: &opened)
             try decompressor.decompress(opened.span, into: &output, limit: Int(plainLength))
         } else {
@@ -76,14 +78,16 @@ package final class BlobReader {
         }
     }
 
-    private func fetch(_ location: BlobLocation) throws(Failure) {
-        sealed.removeAll(keepingCapacity: true)
-        do {
+    /// The sealed bytes, in the reader's buffer: give it back after use.
+    private func fetch(_ location: BlobLocation) throws(Failure) -> [UInt8] {
+        var sealed = take(&buffer)
+        do throws(BackendError) {
             let end = location.offset + UInt64(location.storedLength)
             try store.backend.read(
                 ObjectKey(.pack, location.pack), location.offset..<end, into: &sealed)
+            return sealed
         } catch {
-            throw Failure(error)
+            throw error.failure(at: store.backend.location)
         }
     }
 
@@ -96,12 +100,14 @@ package final class BlobReader {
         let locations = try store.index.allLocations(id, type)
         var worst = CopyState.missing
         for location in locations {
+            let sealed: [UInt8]
             do {
-                try fetch(location)
+                sealed = try fetch(location)
             } catch {
                 if error.kind == .temporary { throw error }
                 continue
             }
+            defer { buffer = sealed }
             if sealer.isAuthentic(sealed.span) {
                 return .good
             }
@@ -115,4 +121,13 @@ package final class BlobReader {
     package func isPresent(_ id: Digest, _ type: BlobType) throws(Failure) -> CopyState {
         try store.index.contains(id, type) ? .good : .missing
     }
+}
+
+/// Takes a buffer out of its owner, emptied but with its memory, for use as a local value: a span
+/// of a property cannot be handed on.
+func take(_ buffer: inout [UInt8]) -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &buffer)
+    taken.removeAll(keepingCapacity: true)
+    return taken
 }

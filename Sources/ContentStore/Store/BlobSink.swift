@@ -35,6 +35,7 @@ package final class BlobSink {
     private let compressor: ZstdCompressor
     private let treeCompressor: ZstdCompressor
     private let hasher = SHA256Hasher()
+    private let probe = CompressibilityProbe()
     private var scratch: [UInt8] = []
     private var data = OpenPack(limit: StoreSession.dataPackSize)
     private var tree = OpenPack(limit: StoreSession.treePackSize)
@@ -112,8 +113,9 @@ package final class BlobSink {
     ) -> Int {
         let offset = pack.bytes.count
         var plainLength: UInt32?
+        var scratch = take(&self.scratch)
+        defer { self.scratch = scratch }
         if shouldCompress(plain, key.type) {
-            scratch.removeAll(keepingCapacity: true)
             (key.type == .tree ? treeCompressor : compressor).compress(plain, into: &scratch)
             if key.type == .tree || scratch.count < plain.count {
                 plainLength = UInt32(plain.count)
@@ -136,7 +138,7 @@ package final class BlobSink {
         switch (type, compression) {
         case (.tree, _): true
         case (.data, .off): false
-        case (.data, .auto): !looksIncompressible(plain)
+        case (.data, .auto): !probe.looksIncompressible(plain)
         case (.data, .level): true
         }
     }

@@ -21,6 +21,8 @@ package final class ContentRestorer {
     ///   written. What was written until then is verified content, but not all of it.
     package func write(_ ids: [Digest], to file: borrowing Descriptor) throws -> UInt64 {
         var offset: UInt64 = 0
+        var plain = take(&self.plain)
+        defer { self.plain = plain }
         for id in ids {
             plain.removeAll(keepingCapacity: true)
             try reader.read(id, .data, into: &plain)

@@ -7,6 +7,8 @@ package struct StoredContent: Sendable {
     package var size: UInt64 = 0
     /// Bytes added to packs.
     package var newBytes: UInt64 = 0
+
+    package init() {}
 }
 
 /// Cuts files into chunks and stores them through a sink. Not for use by two threads at once.
@@ -32,7 +34,8 @@ package final class ContentWriter {
         var result = StoredContent()
         var start = 0
         var atEnd = false
-        buffer.removeAll(keepingCapacity: true)
+        var buffer = take(&self.buffer)
+        defer { self.buffer = buffer }
         while true {
             if !atEnd && buffer.count - start < Chunker.maximum {
                 if start > 0 {
@@ -69,6 +72,8 @@ package final class ContentWriter {
     package func storeAgain(
         _ file: borrowing Descriptor, ids: [Digest], index: BlobIndex, batch: Int
     ) throws -> Bool {
+        var buffer = take(&self.buffer)
+        defer { self.buffer = buffer }
         for id in ids {
             guard let length = try index.allLocations(id, .data).first?.contentLength else {
                 return false

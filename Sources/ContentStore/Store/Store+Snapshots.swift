@@ -27,7 +27,7 @@ extension Store {
         for id in listed where cached[id] == nil {
             do {
                 let bytes = try backend.get(ObjectKey(.snapshot, id), limit: 16 << 20)
-                let json = try UnpackedFile.open(bytes, expecting: id, sealer: sealer)
+                let json = try UnpackedFile.open(bytes.span, expected: id, sealer: sealer)
                 cached[id] = json
                 added.append((id, json))
             } catch BackendError.missing {
@@ -42,7 +42,7 @@ extension Store {
         try index.updateSnapshots(add: added, remove: cached.keys.filter { !listed.contains($0) })
         var result: [StoredSnapshot] = []
         for (id, json) in cached where listed.contains(id) {
-            result.append(StoredSnapshot(id: id, snapshot: try Snapshot(json: json)))
+            result.append(StoredSnapshot(id: id, snapshot: try Snapshot.decode(json)))
         }
         return result.sorted { ($0.snapshot.time, $0.id) < ($1.snapshot.time, $1.id) }
     }
@@ -59,7 +59,12 @@ extension Store {
     package func snapshot(
         _ prefix: String, module: String? = nil
     ) throws(Failure) -> StoredSnapshot {
-        let all = try module.map { (name) throws(Failure) in try snapshots(of: name) } ?? snapshots()
+        let all: [StoredSnapshot]
+        if let module {
+            all = try snapshots(of: module)
+        } else {
+            all = try snapshots()
+        }
         if prefix == "latest" {
             guard let last = all.last else {
                 throw Failure(

@@ -11,10 +11,12 @@ package final class Store: Sendable {
     package let index: BlobIndex
     /// Where spool files of blobs that are too large for memory go.
     package let spoolDirectory: String
+    /// Cuts content in this store's own way, so that chunk sizes do not tell what is stored.
+    package let chunker: Chunker
     let clock: any WallClock
 
     /// The repository's id: 64 hexadecimal digits.
-    package var id: String { configuration.id }
+    package var id: Digest { configuration.id }
 
     /// Opens the repository on `backend`.
     ///
@@ -28,13 +30,16 @@ package final class Store: Sendable {
     ) throws(Failure) {
         self.backend = backend
         self.clock = clock
-        key = try Store.unlock(backend, password)
+        let unlocked = try Store.unlock(backend, password)
+        key = unlocked
+        let seed = Array("cistern chunker 1".utf8) + unlocked.bytes
+        chunker = Chunker(key: SHA256Hasher.hash(seed.span).bytes)
         let sealer = Sealer(key: key)
         do {
-            let sealed = try backend.get(ObjectKey(.config), limit: 1 << 20)
+            let sealed = try backend.get(ObjectKey.config, limit: 1 << 20)
             var plain: [UInt8] = []
             try sealer.open(sealed.span, into: &plain)
-            configuration = try RepositoryConfig(json: plain)
+            configuration = try RepositoryConfig.decode(plain)
         } catch {
             throw Failure(.store, "the store \(backend.location) cannot be opened", wrapping: error)
         }
@@ -46,13 +51,13 @@ package final class Store: Sendable {
         } catch {
             throw Failure(.module, "the state folder cannot be made", cause: "\(error)")
         }
-        index = try BlobIndex(path: "\(folder)/\(configuration.id).sqlite", storeID: configuration.id)
+        index = try BlobIndex(path: "\(folder)/\(configuration.id).sqlite", storeID: configuration.id.description)
     }
 
     /// Whether there is a repository on `backend`.
     package static func exists(_ backend: any Backend) throws(Failure) -> Bool {
         do {
-            return try backend.size(ObjectKey(.config)) != nil
+            return try backend.size(ObjectKey.config) != nil
         } catch {
             throw Failure(.store, "the store \(backend.location) cannot be reached", wrapping: error)
         }
@@ -63,7 +68,7 @@ package final class Store: Sendable {
     ///
     /// - Throws: `Failure` of class usage when there is one already.
     package static func create(
-        on backend: any Backend, password: [UInt8], parameters: ScryptParameters = .standard,
+        on backend: any Backend, password: [UInt8], cost: KeyFile.Cost = .standard,
         clock: any WallClock = SystemClock()
     ) throws(Failure) {
         guard try !exists(backend) else {
@@ -72,13 +77,13 @@ package final class Store: Sendable {
         do {
             let master = MasterKey.random()
             let file = try KeyFile.create(
-                master, password: password, parameters: parameters, created: clock.now(),
+                master, password: password, cost: cost, created: clock.now(),
                 host: ProcessIdentity.hostName, user: "cistern")
             try backend.put(ObjectKey(.key, file.name), file.bytes.span)
             var sealed: [UInt8] = []
-            let json = RepositoryConfig.new().json
+            let json = RepositoryConfig.random().encode()
             Sealer(key: master).seal(json.span, into: &sealed)
-            try backend.put(ObjectKey(.config), sealed.span)
+            try backend.put(ObjectKey.config, sealed.span)
         } catch {
             throw Failure(
                 .store, "no store could be made at \(backend.location)", wrapping: error)
@@ -103,7 +108,7 @@ package final class Store: Sendable {
         for name in names.sorted() {
             do {
                 let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
-                return try KeyFile.open(bytes, password: password)
+                return try KeyFile.open(bytes, name: name, password: password)
             } catch {
                 let failure = Failure(.store, "key \(name.short)", wrapping: error)
                 // A damaged key file tells more than that the password is another key's.
@@ -134,7 +139,12 @@ package final class Store: Sendable {
             try index.removeIndexFiles(changes.gone)
             try adoptAbandonedPacks(session: session)
             return try index.updatePresence { each in
-                try backend.list(.pack) { id, size in try each(id, size) }
+                var failed: Failure?
+                try backend.list(.pack) { id, size in
+                    guard failed == nil else { return }
+                    do throws(Failure) { try each(id, size) } catch { failed = error }
+                }
+                if let failed { throw failed }
             }
         } catch {
             throw Failure(
@@ -151,11 +161,9 @@ package final class Store: Sendable {
             // Replaced by another writer's since the listing: the next refresh sees the new one.
             return
         }
-        let json = try UnpackedFile.open(bytes, expecting: id, sealer: sealer)
         try index.addIndexFile(id) { each in
-            var parser = IndexParser()
-            try parser.feed(json.span) { pack, entries in try each(pack, entries) }
-            try parser.finish()
+            let bytes = bytes
+            try IndexFile.read(bytes.span, expected: id, sealer: sealer, each: each)
         }
     }
 

@@ -76,10 +76,9 @@ package final class StoreSession: Sendable {
 
     /// Every batch below this number has all its content durable in the store.
     package func durableBelow() throws(Failure) -> Int {
-        try state.with { (state) throws(Failure) in
-            if let failure = state.failure { throw failure }
-            return state.firstBatch.values.min() ?? .max
-        }
+        let (failure, first) = state.with { ($0.failure, $0.firstBatch.values.min()) }
+        if let failure { throw failure }
+        return first ?? .max
     }
 
     /// Bytes and packs uploaded so far.
@@ -180,8 +179,7 @@ package final class StoreSession: Sendable {
 
     // MARK: Index files
 
-    /// Writes index files for every uploaded pack that has none: this session's, and those that
-    /// sessions which died left behind.
+    /// Writes index files for every durable pack that is in none.
     package func writeIndex() throws(Failure) {
         do {
             try StoreSession.writeIndex(state, store, name)
@@ -194,14 +192,12 @@ package final class StoreSession: Sendable {
         _ state: Monitor<State>, _ store: Store, _ name: String
     ) throws {
         let sealer = Sealer(key: store.key)
-        let compressor = ZstdCompressor(level: 3)
         while true {
-            let packs = try store.index.unindexedPacks(session: name, limit: indexFileBlobLimit)
+            let packs = try store.index.unindexedPacks(limit: indexFileBlobLimit)
             if packs.isEmpty { break }
-            var encoder = IndexEncoder()
-            for pack in packs { encoder.append(pack: pack.id, entries: pack.entries) }
-            let file = UnpackedFile.seal(
-                encoder.finish(), sealer: sealer, compressor: compressor)
+            let writer = IndexFileWriter()
+            for pack in packs { writer.append(pack: pack.id, pack.entries) }
+            let file = writer.finish(sealer: sealer)
             CrashPoint.reached("index-before-put")
             try store.backend.put(ObjectKey(.index, file.id), file.bytes.span)
             CrashPoint.reached("index-put")

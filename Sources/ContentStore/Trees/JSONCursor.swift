@@ -76,13 +76,10 @@ struct JSONCursor: ~Escapable {
         try expect(0x22, "a string")
         let start = at
         var plain = true
-        while at < bytes.count {
+        while true {
+            skipPlainText()
+            guard at < bytes.count else { throw .incomplete }
             let byte = bytes[at]
-            // The common bytes in one comparison: printable ASCII but the quote and the backslash.
-            if byte >= 0x23 && byte < 0x5C || byte > 0x5C && byte < 0x80 {
-                at += 1
-                continue
-            }
             switch byte {
             case 0x22:
                 at += 1
@@ -98,7 +95,31 @@ struct JSONCursor: ~Escapable {
                 at += 1
             }
         }
-        throw .incomplete
+    }
+
+    /// Goes on to the next byte that is not printable ASCII, or is a quote or a backslash; near the
+    /// end of the bytes it may stop earlier.
+    @inline(__always)
+    @_lifetime(self: copy self)
+    private mutating func skipPlainText() {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        while at &+ 8 <= bytes.count {
+            let word = unsafe bytes.bytes.unsafeLoadUnaligned(
+                fromByteOffset: at, as: UInt64.self
+            ).littleEndian
+            // Each term has the top bit of the first byte that it looks for: below 0x20, the quote,
+            // the backslash; the last also has those beyond ASCII.
+            let quote = word ^ ones &* 0x22
+            let backslash = word ^ ones &* 0x5C
+            let found =
+                ((word &- ones &* 0x20) & ~word | (quote &- ones) & ~quote
+                    | (backslash &- ones) & ~backslash | word) & (ones &* 0x80)
+            if found != 0 {
+                at &+= found.trailingZeroBitCount &>> 3
+                return
+            }
+            at &+= 8
+        }
     }
 
     /// Consumes a number without sign, fraction and exponent.

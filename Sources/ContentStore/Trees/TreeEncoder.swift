@@ -30,20 +30,36 @@ package struct TreeEncoder: Sendable {
                 .bug, "tree entries are out of order",
                 cause: "\(printable(node.name)) comes after \(printable(last))")
         }
+        write(node, comma: count > 0, into: &output)
+        last = node.name
+        count += 1
+    }
+
+    /// Appends one node's JSON alone, without the comma between nodes: for those who join the
+    /// nodes of a tree themselves, in order.
+    ///
+    /// Throws a `bug` failure for a name that no directory can hold.
+    package mutating func appendNode(
+        _ node: TreeNode, into output: inout [UInt8]
+    ) throws(Failure) {
+        guard isEntryName(node.name.span) else {
+            throw Failure(.bug, "tree entry \(printable(node.name)) has no valid name")
+        }
+        write(node, comma: false, into: &output)
+    }
+
+    private mutating func write(_ node: TreeNode, comma: Bool, into output: inout [UInt8]) {
         let room = TreeEncoder.bound(node)
         if output.capacity - output.count < room {
             output.reserveCapacity(max(output.capacity * 2, output.count + room))
         }
         let name = quoted(node.name)
-        let first = count == 0
         output.append(
             addingCapacity: room,
             initializingWith: { (span: inout OutputSpan<UInt8>) in
-                if !first { span.append(0x2C) }
+                if comma { span.append(0x2C) }
                 span.append(node: node, quotedName: name.span)
             })
-        last = node.name
-        count += 1
     }
 
     /// Appends the closing of the tree with its newline; the last call of all.

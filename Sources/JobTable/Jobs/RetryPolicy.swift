@@ -8,7 +8,7 @@ package import Platform
 /// | temporary, locked, store | 6 | 5 s, 10 s, 20 s, 40 s, 80 s; each × 0.8 … 1.2 |
 /// | module | 2 | none: its error count alone moves it behind the healthy ones |
 /// | cancelled | – | the job is cancelled |
-/// | usage, truncated, bug | 1 | – |
+/// | usage, unhealthy, truncated, bug | 1 | – |
 ///
 /// No wait is longer than `maximumDelay`, and nothing is tried again once `maximumTime` has passed
 /// since the job first began. The class decides; that it is the last step or the tenth does not.
@@ -44,7 +44,7 @@ package struct RetryPolicy: Sendable, Equatable {
     ) -> Decision {
         switch kind {
         case .cancelled: return .cancel
-        case .usage, .truncated, .bug: return .fail
+        case .usage, .unhealthy, .truncated, .bug: return .fail
         case .module:
             let again = attempts < maximumModuleAttempts && elapsed < maximumTime
             return again ? .retry(afterSeconds: 0) : .fail

@@ -69,8 +69,8 @@ package struct ListChunk: Sendable, Equatable {
 
 /// A chunk as it is stored; made by `ModuleState.compress` on the caller's thread.
 package struct CompressedChunk: Sendable, Equatable {
-    package let number: Int
-    package let firstSeq: Int
+    package var number: Int
+    package var firstSeq: Int
     package let count: Int
     package let lastKey: [UInt8]
     /// One zstd frame with the lines.

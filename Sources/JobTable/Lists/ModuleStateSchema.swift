@@ -70,7 +70,9 @@ enum ModuleStateSchema {
         ) STRICT
         """
 
-    /// `id` is the list's id × 2³² + the chunk's number. The small columns come first, so that
+    /// The chunks of all lists; `id` is the list's id × 2³² + the number of the chunk.
+    ///
+    /// The small columns come first, so that
     /// looking for a key does not read the data.
     private static let chunk = """
         CREATE TABLE chunk (

@@ -42,6 +42,35 @@ package enum AtomicFile {
         try directory.sync()
     }
 
+    /// As `write`, with the first `size` bytes of an open file, in memory of one block.
+    package static func copy(
+        from source: borrowing Descriptor, size: UInt64, to name: [UInt8],
+        in directory: borrowing Descriptor, mode: UInt32 = 0o600
+    ) throws(SystemError) {
+        let temporary = temporaryName(for: name)
+        do throws(SystemError) {
+            let file = try directory.open(
+                temporary, [.writeOnly, .create, .exclusive], mode: mode)
+            var buffer: [UInt8] = []
+            try source.seek(to: 0)
+            var rest = size
+            while rest > 0 {
+                buffer.removeAll(keepingCapacity: true)
+                let n = try source.read(appending: &buffer, upTo: Int(min(rest, 1 << 20)))
+                guard n > 0 else { throw SystemError(EIO, "read", printable(name)) }
+                try file.write(buffer.span)
+                rest -= UInt64(n)
+            }
+            try file.sync()
+            try file.close()
+            try directory.rename(temporary, to: name, in: directory)
+        } catch {
+            try? directory.unlink(temporary)
+            throw error
+        }
+        try directory.sync()
+    }
+
     /// A name beside `name` that no reader takes for an object: `<name>-tmp-<random>`.
     package static func temporaryName(for name: [UInt8]) -> [UInt8] {
         let random = String(UInt64.random(in: .min ... .max), radix: 16)
@@ -59,6 +88,16 @@ package enum AtomicFile {
             if try file.read(appending: &bytes, upTo: 64 << 10) == 0 { return bytes }
         }
         throw SystemError(EFBIG, "read", path)
+    }
+
+    /// Removes the file at `path`; one that is not there is a success.
+    package static func remove(_ path: String) throws(SystemError) {
+        let (folder, name) = split(path)
+        do throws(SystemError) {
+            try Descriptor.open(folder, [.readOnly, .directory]).unlink(name)
+        } catch {
+            guard error.code == Errno.noEntry else { throw error }
+        }
     }
 
     /// Creates the directory `path` and those above it that are missing.

@@ -74,6 +74,12 @@ package struct Descriptor: ~Copyable, Sendable {
         }
     }
 
+    /// A file without a name in the folder `path`, gone when it is closed or the process dies.
+    package static func temporary(in path: String) throws(SystemError) -> Descriptor {
+        try open(
+            at: AT_FDCWD, Array(path.utf8), [.readWrite, Flags(rawValue: cl_o_tmpfile())], 0o600)
+    }
+
     /// Another descriptor of the same open file.
     package func duplicate() throws(SystemError) -> Descriptor {
         let fd = cl_fcntl(raw, F_DUPFD_CLOEXEC, 0)

@@ -16,6 +16,12 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
         self.start = start
     }
 
+    /// The process of this host that has `pid` now; without a start time if there is none.
+    package init(pid: Int32) {
+        let start = ProcessIdentity.startTime(of: pid) ?? "?"
+        self.init(host: ProcessIdentity.hostName, pid: pid, start: start)
+    }
+
     /// This process.
     package static let current: ProcessIdentity = {
         let pid = getpid()
@@ -65,4 +71,8 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Whether this process may set owners and open everything.
-package let effectiveUserIsRoot = geteuid() == 0
+package let effectiveUserIsRoot = effectiveUserID == 0
+
+/// The user and the group that this process acts as.
+package let effectiveUserID: UInt32 = geteuid()
+package let effectiveGroupID: UInt32 = getegid()

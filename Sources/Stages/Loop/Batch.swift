@@ -1,6 +1,5 @@
-package import JobTable
 package import Manifest
-package import Platform
+internal import Platform
 
 /// Some consecutive units on their way through a stage, and the range of paths they stand for.
 package struct UnitBatch: Sendable {

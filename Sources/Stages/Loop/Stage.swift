@@ -1,6 +1,6 @@
 package import JobTable
 package import Manifest
-package import Platform
+internal import Platform
 
 /// A stage: a function from a batch of units to results, and what it does with them in order.
 ///

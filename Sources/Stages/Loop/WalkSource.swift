@@ -1,5 +1,5 @@
 package import Manifest
-package import Platform
+internal import Platform
 
 /// Batches straight from a walk of the module's directory, then a last one without units for what
 /// lies behind the last path.

@@ -1,9 +1,11 @@
 package import Manifest
-package import Platform
+internal import Platform
 
 /// Batches from an NDJSON stream of the stage before: `cistern check MODULE --list -`.
 package final class StreamSource: BatchSource {
-    private var reader: NDJSONReader
+    private let reader: NDJSONReader
+    // Lines read and not yet handed out.
+    private var lines: ArraySlice<ListLine> = []
     private let batchUnits: Int
     private var number: Int
     private var seq: Int
@@ -16,7 +18,7 @@ package final class StreamSource: BatchSource {
     ///
     /// - Parameter skipping: units at the beginning that an earlier run has done already.
     package init(
-        _ reader: consuming NDJSONReader, skipping: Int = 0, firstBatch: Int = 0,
+        _ reader: NDJSONReader, skipping: Int = 0, firstBatch: Int = 0,
         batchUnits: Int = 1024
     ) {
         self.reader = reader
@@ -28,7 +30,7 @@ package final class StreamSource: BatchSource {
 
     package func next() throws -> (any PendingBatch)? {
         while toSkip > 0 {
-            guard let line = try reader.next() else { break }
+            guard let line = try nextLine() else { break }
             guard case .unit(let unit) = line else {
                 throw Failure(
                     .usage, "the list is shorter than the checkpoint says",
@@ -43,7 +45,7 @@ package final class StreamSource: BatchSource {
         let from = after
         let fromIsUnreadable = afterIsUnreadable
         while units.count < batchUnits && bytes < 256 << 20 {
-            guard let line = try reader.next() else {
+            guard let line = try nextLine() else {
                 ended = true
                 break
             }
@@ -70,6 +72,11 @@ package final class StreamSource: BatchSource {
         return batch
     }
 
+    private func nextLine() throws(Failure) -> ListLine? {
+        if lines.isEmpty { lines = try reader.next()?[...] ?? [] }
+        return lines.popFirst()
+    }
+
     private func remember(_ unit: Unit) {
         after = unit.path
         afterIsUnreadable = unit.isUnreadableDirectory
@@ -81,58 +88,5 @@ package final class StreamSource: BatchSource {
             .usage,
             "the list is not in order: \(printable(unit.path)) comes after \(printable(after))",
             hint: "Lists are ordered by path, component by component")
-    }
-}
-
-/// Writes whole units as NDJSON to a stream, and how far it came to a checkpoint file.
-package final class StreamSink: BatchSink, Sendable {
-    private let output: Monitor<NDJSONWriter>
-    private let checkpoint: StreamCheckpoint?
-    private let counts: Monitor<(input: Int, batches: Int)>
-
-    /// Writes to `output`; after each commit the position goes to `checkpoint`.
-    package init(_ output: sending NDJSONWriter, checkpoint: StreamCheckpoint?) {
-        self.output = Monitor(output)
-        self.checkpoint = checkpoint
-        counts = Monitor((checkpoint?.position.inputUnits ?? 0, checkpoint?.position.batches ?? 0))
-    }
-
-    package func encode(
-        _ output: StageOutput, of batch: UnitBatch, with compressor: ZstdCompressor
-    ) -> EncodedBatch {
-        var lines: [UInt8] = []
-        for unit in output.units { Codec.encode(unit, into: &lines) }
-        return EncodedBatch(
-            number: batch.number, lines: lines, chunk: nil, units: batch.units.count,
-            lastPath: batch.upTo ?? batch.after)
-    }
-
-    package func commit(_ batches: [EncodedBatch], checkpoint: Checkpoint) throws {
-        let written = try output.with { output in
-            for batch in batches { try output.write(batch.lines.span) }
-            try output.flush()
-            return output.bytesWritten
-        }
-        guard let file = self.checkpoint else { return }
-        let position = counts.with { counts in
-            for batch in batches { counts.input += batch.units }
-            counts.batches += batches.count
-            return StreamCheckpoint.Position(
-                inputUnits: counts.input, batches: counts.batches, outputBytes: written,
-                lastPath: checkpoint.lastPath, statistics: checkpoint.note ?? [])
-        }
-        try file.save(position)
-    }
-
-    package func finish(
-        _ stats: Stats, checkpoint: Checkpoint, _ completion: StageCompletion
-    ) throws {
-        try output.with { output in
-            var line: [UInt8] = []
-            Codec.encode(stats, into: &line)
-            try output.write(line.span)
-            try output.flush()
-        }
-        try self.checkpoint?.remove()
     }
 }

@@ -1,5 +1,5 @@
 package import ContentStore
-package import Manifest
+internal import Manifest
 package import Platform
 
 /// The state of the store's copies of one file's content.

@@ -10,18 +10,17 @@ package enum MetadataWriter {
     package static func apply(
         _ unit: Unit, name: [UInt8], in directory: OpenDirectory, owners: Bool
     ) throws(SystemError) {
-        let folder = directory.descriptor
         let metadata = unit.metadata
         if owners && effectiveUserIsRoot {
-            try folder.setOwner(name, uid: metadata.uid, gid: metadata.gid)
+            try directory.descriptor.setOwner(name, uid: metadata.uid, gid: metadata.gid)
         }
         for attribute in unit.xattrs {
             try ExtendedAttributes.set(path: path(name, in: directory), attribute)
         }
         if metadata.kind != .symlink {
-            try folder.setPermissions(name, metadata.permissions)
+            try directory.descriptor.setPermissions(name, metadata.permissions)
         }
-        try folder.setModified(name, metadata.mtime)
+        try directory.descriptor.setModified(name, metadata.mtime)
     }
 
     /// A path that leads to `name` in an open directory, for calls that take paths only.

@@ -1,5 +1,5 @@
 package import Manifest
-package import Platform
+internal import Platform
 
 extension Unit {
     /// Whether nothing of this unit's metadata speaks for a change since `stored`, the same path

@@ -1,5 +1,41 @@
 internal import ArgumentParser
+internal import JobTable
+internal import Platform
 
+/// `cistern wait RUN`: returns when the run has ended, with its exit code.
 struct Wait: ParsableCommand {
-    func run() throws {}
+    static let configuration = CommandConfiguration(
+        abstract: "Wait for a run to end, and exit as it did.",
+        discussion: "A run that was interrupted does not end until it is resumed.")
+
+    @Argument(help: ArgumentHelp("The run's id.", valueName: "run"))
+    var id: String
+
+    @Option(help: ArgumentHelp("Give up after this time, with exit code 1.", valueName: "seconds"))
+    var timeout: Double?
+
+    @OptionGroup var config: ConfigOptions
+
+    func run() throws {
+        let configuration = try config.load()
+        let (table, first) = try configuration.jobTable(with: id)
+        Interruption.install()
+        let start = monotonicSeconds()
+        // Nobody changes this: the wait below only ends with its time.
+        let pause = Monitor(())
+        var current = first
+        while current.state == .running {
+            try Interruption.check()
+            if let timeout, monotonicSeconds() - start >= timeout {
+                throw Failure(.temporary, "run \(id) has not ended within \(timeout) s")
+            }
+            _ = pause.wait(seconds: 0.2) { _ in Bool?.none }
+            guard let next = try table.run(id) else {
+                throw Failure(.module, "run \(id) is gone from the job table")
+            }
+            current = next
+        }
+        let code = current.exitCode ?? (current.state == .cancelled ? 130 : 1)
+        if code != 0 { throw ExitCode(Int32(code)) }
+    }
 }

@@ -1,0 +1,183 @@
+package import ContentStore
+package import JobTable
+package import Manifest
+package import Platform
+package import Stages
+
+/// How a module is dehydrated.
+package struct DehydrateOptions: Sendable {
+    package var compression: Compression
+    /// Write no snapshot when nothing changed since the last one.
+    package var skipUnchanged: Bool
+    /// Patterns that the walk left out, for the snapshot's record.
+    package var excludes: [String]
+
+    package init(
+        compression: Compression = .auto, skipUnchanged: Bool = false, excludes: [String] = []
+    ) {
+        self.compression = compression
+        self.skipUnchanged = skipUnchanged
+        self.excludes = excludes
+    }
+}
+
+/// Drains a module's changes into the store: content first, then trees, the snapshot last.
+///
+/// Each batch's content is durable before its checkpoint. Trees are built on the way; a resumed
+/// run builds them again from its list, which costs reading and no upload.
+package final class DehydrateStage: Stage {
+    package let name = "dehydrate"
+    let module: String
+    let root: String
+    let state: ModuleState
+    let session: StoreSession
+    let options: DehydrateOptions
+    let baseline: Baseline?
+    /// The store's generation at the beginning: what was there then is not looked up again.
+    let generation: Int64
+    let started: Timestamp
+    private let clock: any WallClock
+    private let run: String
+    private let list: ListKey
+    private let devices: DeviceNumbers
+    // Only the collecting thread builds trees.
+    private let trees: Monitor<TreeBuilder>
+    private let sinks = Monitor<[BlobSink]>([])
+
+    /// - Parameters:
+    ///   - session: the caller holds a lock on its store and has refreshed its index.
+    ///   - list: the list that the stage writes, which becomes the module's new baseline.
+    package init(
+        module: String, root: String, state: ModuleState, session: StoreSession,
+        list: ListKey, options: DehydrateOptions, clock: any WallClock = SystemClock()
+    ) throws(Failure) {
+        self.module = module
+        self.root = root
+        self.state = state
+        self.session = session
+        self.options = options
+        self.clock = clock
+        self.list = list
+        run = list.run
+        started = clock.now()
+        baseline = try state.baseline(in: session.store)
+        generation = try session.store.index.generation()
+        do {
+            let device = try Descriptor.open(root, [.readOnly, .directory]).metadata().device
+            devices = DeviceNumbers(root: device)
+        } catch {
+            throw Failure(.module, "module directory \(root) cannot be opened", cause: "\(error)")
+        }
+        trees = Monitor(TreeBuilder(session: session))
+    }
+
+    package func makeWorker() throws -> any StageWorker {
+        let sink = BlobSink(session: session, compression: options.compression)
+        sinks.with { $0.append(sink) }
+        return try DehydrateWorker(stage: self, sink: sink)
+    }
+
+    func fragments(_ units: [Unit]) throws(Failure) -> TreeFragments {
+        try TreeFragments(units, devices: devices)
+    }
+
+    package func collect(_ output: StageOutput, number: Int) throws {
+        guard let fragments = output.payload as? TreeFragments else {
+            throw Failure(.bug, "a batch of dehydrate without its tree nodes")
+        }
+        try trees.with { try $0.add(fragments) }
+    }
+
+    package var needsReplay: Bool { true }
+
+    package func replay(_ units: [Unit], number: Int) throws {
+        let fragments = try fragments(units)
+        try trees.with { try $0.add(fragments) }
+    }
+
+    package func durableBelow() throws -> Int { try session.durableBelow() }
+
+    package func flush() throws {
+        for sink in sinks.with({ $0 }) { try sink.flush() }
+        try session.drain()
+    }
+
+    package func finish(_ stats: Stats) throws -> StageCompletion {
+        let tree = try trees.with { try $0.finish(module: module) }
+        let (newTrees, newTreeBytes) = trees.with { ($0.newTrees, $0.newBytes) }
+        try session.finish()
+        CrashPoint.reached("trees-durable")
+        let snapshot = try writeSnapshot(tree, stats)
+        CrashPoint.reached("snapshot-durable")
+        var completion = StageCompletion()
+        completion.counters = [
+            Stats.Counter("new-trees", newTrees),
+            Stats.Counter("new-tree-bytes", newTreeBytes),
+            Stats.Counter("new-packs", UInt64(session.uploaded.packs)),
+            Stats.Counter("new-snapshots", snapshot == baseline?.snapshot ? 0 : 1),
+        ]
+        // A reference that was not found in the store is looked up again every time.
+        let complete = stats[counter: DehydrateCounters.lost] == 0
+        completion.baseline = Baseline(
+            key: list, snapshot: snapshot, rootTree: tree,
+            storeID: session.store.id.description,
+            storeGeneration: complete ? generation : -1, time: started)
+        completion.notes = [NoteChange(PendingSnapshot.noteName, nil)]
+        return completion
+    }
+
+    private func writeSnapshot(_ tree: Digest, _ stats: Stats) throws -> Digest {
+        let store = session.store
+        let previous = try baseline.flatMap { baseline in
+            try store.backend.size(ObjectKey(.snapshot, baseline.snapshot)) == nil
+                ? nil : baseline
+        }
+        if options.skipUnchanged, let previous, previous.rootTree == tree {
+            return previous.snapshot
+        }
+        let pending = try PendingSnapshot.load(from: state, run: run, tree: tree)
+        let snapshot =
+            pending
+            ?? PendingSnapshot(
+                run: run, tree: tree, store: store,
+                snapshot: snapshot(tree, parent: previous?.snapshot, stats))
+        if pending == nil { try snapshot.save(to: state) }
+        CrashPoint.reached("snapshot-journalled")
+        try store.backend.put(ObjectKey(.snapshot, snapshot.id), snapshot.sealed.span)
+        return snapshot.id
+    }
+
+    private func snapshot(_ tree: Digest, parent: Digest?, _ stats: Stats) -> Snapshot {
+        var summary = Snapshot.Summary(start: started, end: clock.now())
+        summary.filesNew = stats[counter: DehydrateCounters.new]
+        summary.filesChanged = stats[counter: DehydrateCounters.changed]
+        summary.filesUnmodified = stats[counter: DehydrateCounters.unchanged]
+        summary.dataAddedPacked = stats[counter: DehydrateCounters.newBytes] + trees.with { $0.newBytes }
+        summary.dataAdded = summary.dataAddedPacked
+        summary.totalFilesProcessed = stats.countFiles
+        summary.totalBytesProcessed = stats.sizeFiles
+        return Snapshot(
+            time: started, tree: tree, paths: ["/\(module)"],
+            hostname: ProcessIdentity.hostName, username: "cistern", uid: effectiveUserID,
+            gid: effectiveGroupID, tags: ["cistern", "module=\(module)"], parent: parent,
+            excludes: options.excludes, programVersion: cisternVersion, summary: summary)
+    }
+}
+
+/// The counters that dehydrate keeps in its list's statistics.
+package enum DehydrateCounters {
+    package static let new = "files-new"
+    package static let changed = "files-changed"
+    package static let unchanged = "files-unchanged"
+    package static let removed = "units-removed"
+    /// Units that could not be read and were not in the last snapshot either.
+    package static let failed = "units-failed"
+    /// Units that could not be read; the snapshot holds their last good version.
+    package static let kept = "units-kept"
+    package static let changedWhileRead = "files-changed-while-read"
+    package static let vanished = "files-vanished"
+    package static let readBytes = "read-bytes"
+    package static let newBytes = "new-bytes"
+    /// Kept content that the store does not have either.
+    package static let lost = "files-lost"
+}

@@ -1,0 +1,204 @@
+internal import ContentStore
+internal import JobTable
+internal import Manifest
+internal import Platform
+internal import Stages
+
+/// What one thread does for dehydrate: decides for each unit whether the last snapshot's content
+/// still holds, reads what is new, and never gives up a good version for a bad one.
+final class DehydrateWorker: StageWorker {
+    private let stage: DehydrateStage
+    private let sink: BlobSink
+    private let writer: ContentWriter
+    private let files: ModuleFiles
+    private let baseline: BaselineReader?
+    private let storeUnchanged: Bool
+    private let clock = SystemClock()
+
+    init(stage: DehydrateStage, sink: BlobSink) throws {
+        self.stage = stage
+        self.sink = sink
+        writer = ContentWriter(store: stage.session.store, sink: sink)
+        files = try ModuleFiles(root: stage.root)
+        baseline = stage.baseline.map { BaselineReader(state: stage.state, key: $0.key) }
+        storeUnchanged = stage.baseline?.storeGeneration == stage.generation
+    }
+
+    func process(_ batch: UnitBatch) throws -> StageOutput {
+        let stored = try baseline?.units(after: batch.after, upTo: batch.upTo) ?? []
+        var output = StageOutput()
+        output.units.reserveCapacity(batch.units.count)
+        output.origins.reserveCapacity(batch.units.count)
+        var tally = Tally()
+        var unreadable = batch.afterIsUnreadable ? batch.after : nil
+        try forEachPair(batch.units, stored) { index, stored in
+            let unit: Unit?
+            if let index {
+                if batch.units[index].isUnreadableDirectory {
+                    unreadable = batch.units[index].path
+                }
+                unit = try dehydrate(batch.units[index], stored, batch.number, &tally)
+            } else if let stored, unreadable.map({ stored.isBelow($0) }) ?? false {
+                unit = try keep(stored, "its directory could not be read", &tally)
+            } else {
+                tally.removed += 1
+                unit = nil
+            }
+            if let unit { output.append(unit, origin: nil) }
+        }
+        try sink.flushIfLagging(behind: batch.number)
+        tally.add(to: &output)
+        output.payload = try stage.fragments(output.units)
+        return output
+    }
+
+    /// The unit as the snapshot holds it; nil when it does not.
+    private func dehydrate(
+        _ unit: Unit, _ stored: Unit?, _ batch: Int, _ tally: inout Tally
+    ) throws -> Unit? {
+        if let check = unit.check, !(unit.repair?.successful ?? false) {
+            switch check.state {
+            case .removed:
+                tally.removed += 1
+                return nil
+            case .rotted:
+                if let stored { return try keep(stored, "the local file is damaged", &tally) }
+            case .unreadable where unit.error == nil:
+                if let stored { return try keep(stored, "its directory could not be read", &tally) }
+            case .unreadable, .intact, .new, .changed: break
+            }
+        }
+        var unit = unit
+        unit.check = nil
+        unit.repair = nil
+        if let error = unit.error, unit.metadata.kind != .directory {
+            return try failed(unit, error, stored, &tally)
+        }
+        guard unit.metadata.kind == .file else { return unit }
+        if let stored, let content = stored.content, unit.isUnchanged(since: stored),
+            try hasContent(content.ids)
+        {
+            tally.unchanged += 1
+            unit.content = ContentResult(ids: content.ids, storedBytes: content.storedBytes)
+            return unit
+        }
+        return try read(unit, stored, batch, &tally)
+    }
+
+    private func hasContent(_ ids: [Digest]) throws -> Bool {
+        if storeUnchanged { return true }
+        for id in ids {
+            guard try stage.session.store.index.contains(id, .data) else { return false }
+        }
+        return true
+    }
+
+    private func read(
+        _ unit: Unit, _ stored: Unit?, _ batch: Int, _ tally: inout Tally
+    ) throws -> Unit? {
+        var unit = unit
+        do {
+            var content = StoredContent()
+            var changing = true
+            for _ in 0..<2 where changing {
+                let file = try files.open(unit.path)
+                let started = clock.now()
+                unit.metadata = try file.metadata()
+                content = try writer.store(file, batch: batch)
+                tally.readBytes += content.size
+                tally.newBytes += content.newBytes
+                let after = try file.metadata()
+                changing = after.mtime != unit.metadata.mtime || after.ctime != unit.metadata.ctime
+                    || after.size != content.size
+                unit.metadata.distrustIfRecent(started)
+            }
+            unit.metadata.size = content.size
+            unit.content = ContentResult(
+                ids: content.ids, storedBytes: content.newBytes, newBytes: content.newBytes)
+            if changing {
+                unit.content?.problems = ["changed while it was read"]
+                tally.changedWhileRead += 1
+            }
+        } catch let error as SystemError {
+            if error.code == Errno.noEntry {
+                tally.vanished += 1
+                return nil
+            }
+            return try failed(unit, UnitError(error), stored, &tally)
+        }
+        if stored == nil { tally.new += 1 } else { tally.changed += 1 }
+        return unit
+    }
+
+    private func failed(
+        _ unit: Unit, _ error: UnitError, _ stored: Unit?, _ tally: inout Tally
+    ) throws -> Unit {
+        if let stored, stored.metadata.kind == unit.metadata.kind {
+            return try keep(stored, "\(error.call): \(Errno.name(error.code))", &tally)
+        }
+        var unit = unit
+        unit.error = error
+        tally.failed += 1
+        return unit
+    }
+
+    /// The last snapshot's version of a unit, because the local one cannot be had.
+    private func keep(_ stored: Unit, _ reason: String, _ tally: inout Tally) throws -> Unit {
+        tally.kept += 1
+        var unit = stored
+        unit.check = nil
+        unit.repair = nil
+        guard let content = stored.content else { return unit }
+        for id in content.ids {
+            guard try stage.session.store.index.contains(id, .data) else {
+                tally.lost += 1
+                break
+            }
+        }
+        unit.content?.newBytes = 0
+        unit.content?.problems = ["kept from the last snapshot: \(reason)"]
+        return unit
+    }
+
+    /// What one batch counts.
+    private struct Tally {
+        var new: UInt64 = 0
+        var changed: UInt64 = 0
+        var unchanged: UInt64 = 0
+        var removed: UInt64 = 0
+        var failed: UInt64 = 0
+        var kept: UInt64 = 0
+        var lost: UInt64 = 0
+        var changedWhileRead: UInt64 = 0
+        var vanished: UInt64 = 0
+        var readBytes: UInt64 = 0
+        var newBytes: UInt64 = 0
+
+        func add(to output: inout StageOutput) {
+            output.count(DehydrateCounters.new, new)
+            output.count(DehydrateCounters.changed, changed)
+            output.count(DehydrateCounters.unchanged, unchanged)
+            output.count(DehydrateCounters.removed, removed)
+            output.count(DehydrateCounters.readBytes, readBytes)
+            output.count(DehydrateCounters.newBytes, newBytes)
+            for (name, value) in [
+                (DehydrateCounters.failed, failed), (DehydrateCounters.kept, kept),
+                (DehydrateCounters.lost, lost), (DehydrateCounters.vanished, vanished),
+                (DehydrateCounters.changedWhileRead, changedWhileRead),
+            ] where value > 0 {
+                output.count(name, value)
+            }
+        }
+    }
+}
+
+extension FileMetadata {
+    /// Makes the next run read the file again when it changed so shortly before it was read that
+    /// a later change could carry the same time: file systems stamp with the tick of the kernel's
+    /// clock, a few milliseconds.
+    fileprivate mutating func distrustIfRecent(_ now: Timestamp) {
+        let age = now.nanosecondsSinceEpoch - ctime.nanosecondsSinceEpoch
+        guard age < 50_000_000 else { return }
+        ctime = Timestamp(nanosecondsSinceEpoch: ctime.nanosecondsSinceEpoch - 1)
+    }
+}

@@ -1,0 +1,90 @@
+internal import FoundationEssentials
+package import Platform
+
+/// The file in which a tool over streams keeps how far it came (`--checkpoint FILE`).
+///
+/// When the output is a regular file it is cut back to the checkpoint on resuming, so that no unit
+/// is in it twice; after a pipe at most the last batch is.
+package final class StreamCheckpoint: Sendable {
+    /// How far a tool came.
+    package struct Position: Codable, Sendable, Equatable {
+        /// Units of the input that are done.
+        package var inputUnits = 0
+        package var batches = 0
+        /// Bytes of output.
+        package var outputBytes: UInt64 = 0
+        /// The last path that is done.
+        package var lastPath: [UInt8]?
+        package var statistics: [UInt8] = []
+
+        package init() {}
+    }
+
+    private struct Contents: Codable {
+        var version = 1
+        /// The stage and its options: going on with others would join halves that do not fit.
+        var definition: String
+        var position: Position
+    }
+
+    package let path: String
+    private let definition: String
+    /// How far an earlier run came; the beginning when there was none.
+    package let position: Position
+    /// Whether the output is a regular file.
+    package let outputIsFile: Bool
+
+    /// Reads the checkpoint at `path`, if there is one.
+    ///
+    /// - Throws: `Failure` when the file is no checkpoint of this stage and these options: it is
+    ///   never taken for a beginning.
+    package init(path: String, definition: String, outputIsFile: Bool) throws(Failure) {
+        self.path = path
+        self.definition = definition
+        self.outputIsFile = outputIsFile
+        let bytes: [UInt8]
+        do {
+            bytes = try AtomicFile.read(path)
+        } catch {
+            guard error.code == Errno.noEntry else {
+                throw Failure(.usage, "checkpoint \(path) cannot be read", cause: "\(error)")
+            }
+            position = Position()
+            return
+        }
+        guard let contents = try? JSONDecoder().decode(Contents.self, from: Data(bytes)),
+            contents.version == 1
+        else {
+            throw Failure(
+                .usage, "\(path) is no checkpoint of this version of Cistern",
+                hint: "Name another file, or remove it to start from the beginning")
+        }
+        guard contents.definition == definition else {
+            throw Failure(
+                .usage, "checkpoint \(path) was made by `\(contents.definition)`",
+                hint: "Go on with that, or remove the file to start from the beginning")
+        }
+        position = contents.position
+    }
+
+    /// Writes the position durably.
+    func save(_ position: Position) throws(Failure) {
+        do {
+            let data = try JSONEncoder().encode(
+                Contents(definition: definition, position: position))
+            let bytes = [UInt8](data)
+            try AtomicFile.write(bytes.span, to: path)
+        } catch {
+            throw Failure(.temporary, "checkpoint \(path) cannot be written", cause: "\(error)")
+        }
+    }
+
+    /// Removes the file: the list is whole.
+    func remove() throws(Failure) {
+        do {
+            try AtomicFile.remove(path)
+        } catch {
+            throw Failure(.temporary, "checkpoint \(path) cannot be removed", cause: "\(error)")
+        }
+    }
+}

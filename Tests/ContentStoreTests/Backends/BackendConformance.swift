@@ -1,0 +1,174 @@
+import ContentStore
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+/// A directory for one test, removed at its end.
+final class ScratchFolder {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "cistern-store-" + UUID().uuidString
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+}
+
+/// The implementations that every test of the suite runs on.
+enum BackendImplementation: String, CaseIterable, Sendable {
+    case file, memory
+
+    func make(in folder: ScratchFolder) throws -> any Backend {
+        switch self {
+        case .file: try FileBackend(path: folder.path + "/store", create: true)
+        case .memory: MemoryBackend()
+        }
+    }
+}
+
+/// What every backend has to do, whatever it keeps its objects in.
+@Suite struct BackendConformance {
+    static let hashed = ObjectKind.allCases.filter { $0 != .config }
+
+    func key(_ kind: ObjectKind, _ bytes: [UInt8]) -> ObjectKey {
+        ObjectKey(kind, SHA256Hasher.hash(bytes.span))
+    }
+
+    func list(_ backend: any Backend, _ kind: ObjectKind) throws -> [Digest: UInt64] {
+        var found: [Digest: UInt64] = [:]
+        try backend.list(kind) { id, size in
+            #expect(found[id] == nil, "an object is listed once")
+            found[id] = size
+        }
+        return found
+    }
+
+    @Test(arguments: BackendImplementation.allCases, hashed)
+    func objectsComeBack(_ kind: BackendImplementation, _ object: ObjectKind) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        #expect(try list(backend, object).isEmpty)
+        var expected: [Digest: UInt64] = [:]
+        for count in [0, 1, 5000, 70_000] {
+            let bytes = noise(count, seed: UInt64(count + 1))
+            let key = key(object, bytes)
+            #expect(try backend.size(key) == nil)
+            #expect(throws: BackendError.missing(key)) { try backend.get(key, limit: 10) }
+            var output: [UInt8] = []
+            #expect(throws: BackendError.missing(key)) {
+                try backend.read(key, 0..<1, into: &output)
+            }
+            try backend.put(key, bytes.span)
+            try backend.put(key, bytes.span)
+            #expect(try backend.get(key, limit: count) == bytes)
+            #expect(try backend.size(key) == UInt64(count))
+            expected[try #require(key.id)] = UInt64(count)
+        }
+        #expect(try list(backend, object) == expected)
+        for other in Self.hashed where other != object {
+            #expect(try list(backend, other).isEmpty)
+        }
+    }
+
+    @Test(arguments: BackendImplementation.allCases)
+    func rangesAreReadWholeOrNotAtAll(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        let bytes = noise(10_000, seed: 2)
+        let key = key(.pack, bytes)
+        try backend.put(key, bytes.span)
+        for range in [0..<1, 0..<10_000, 9999..<10_000, 77..<5000, 10..<10] {
+            var output: [UInt8] = [7]
+            try backend.read(
+                key, UInt64(range.lowerBound)..<UInt64(range.upperBound), into: &output)
+            #expect(output == [7] + bytes[range])
+        }
+        for range: Range<UInt64> in [9999..<10_001, 10_000..<10_001, 20_000..<20_002] {
+            var output: [UInt8] = [7]
+            #expect(throws: BackendError.self) { try backend.read(key, range, into: &output) }
+            #expect(output == [7])
+        }
+        #expect(throws: BackendError.self) { try backend.get(key, limit: 9999) }
+    }
+
+    @Test(arguments: BackendImplementation.allCases)
+    func removedObjectsAreGone(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        for object in Self.hashed {
+            let bytes = noise(100, seed: 9)
+            let key = key(object, bytes)
+            try backend.remove(key)
+            try backend.put(key, bytes.span)
+            var output: [UInt8] = []
+            try backend.read(key, 0..<10, into: &output)
+            try backend.remove(key)
+            try backend.remove(key)
+            #expect(try backend.size(key) == nil)
+            #expect(throws: BackendError.missing(key)) {
+                try backend.read(key, 0..<10, into: &output)
+            }
+            #expect(try list(backend, object).isEmpty)
+        }
+    }
+
+    @Test(arguments: BackendImplementation.allCases)
+    func aConfigIsNeverReplaced(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        try backend.put(.config, [1, 2].span)
+        try backend.put(.config, [1, 2].span)
+        #expect(throws: BackendError.exists(.config)) { try backend.put(.config, [3].span) }
+        #expect(throws: BackendError.exists(.config)) { try backend.put(.config, [1, 2, 3].span) }
+        #expect(try backend.get(.config, limit: 100) == [1, 2])
+    }
+
+    /// How a damaged object is mended, also when its old bytes have been read before.
+    @Test(arguments: BackendImplementation.allCases)
+    func otherObjectsAreReplaced(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        let good = noise(100, seed: 1)
+        let key = key(.pack, good)
+        try backend.put(key, [UInt8](repeating: 0, count: 100).span)
+        var output: [UInt8] = []
+        try backend.read(key, 0..<100, into: &output)
+        try backend.put(key, good.span)
+        output = []
+        try backend.read(key, 0..<100, into: &output)
+        #expect(output == good)
+    }
+
+    @Test(arguments: BackendImplementation.allCases)
+    func threadsShareIt(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        let wrong = Monitor<[String]>([])
+        let threads = (0..<4).map { thread in
+            DedicatedThread(name: "test") {
+                for i in 0..<30 {
+                    let bytes = noise(500, seed: UInt64(i + 1))
+                    let key = ObjectKey(.pack, SHA256Hasher.hash(bytes.span))
+                    do {
+                        try backend.put(key, bytes.span)
+                        var output: [UInt8] = []
+                        try backend.read(key, 100..<500, into: &output)
+                        if output != Array(bytes[100...]) {
+                            wrong.with { $0.append("\(thread) \(i)") }
+                        }
+                    } catch {
+                        wrong.with { $0.append("\(thread) \(i): \(error)") }
+                    }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        #expect(wrong.with { $0 } == [])
+        #expect(try list(backend, .pack).count == 30)
+    }
+}
