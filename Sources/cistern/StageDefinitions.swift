@@ -1,3 +1,4 @@
+internal import ContentStore
 internal import Dehydrator
 internal import Dispatcher
 internal import FoundationEssentials
@@ -71,5 +72,17 @@ extension Dehydrator.DehydrateOptions {
         self.init(
             compression: .init(options.compression), skipUnchanged: options.skipUnchanged,
             excludes: excludes)
+    }
+}
+
+extension ContentStore.Compression {
+    /// The compression that a pipeline names.
+    init(_ compression: Dispatcher.Compression) {
+        switch compression {
+        case .auto: self = .auto
+        case .off: self = .off
+        case .max: self = .level(19)
+        case .level(let level): self = .level(Int32(clamping: level))
+        }
     }
 }
