@@ -61,7 +61,9 @@ final class HandleCache: Sendable {
     }
 
     private func touch(_ node: DirectoryNode, _ recent: inout [DirectoryNode]) {
-        guard recent.last !== node, let i = recent.firstIndex(where: { $0 === node }) else { return }
+        guard recent.last !== node, let i = recent.firstIndex(where: { $0 === node }) else {
+            return
+        }
         recent.remove(at: i)
         recent.append(node)
     }

@@ -138,7 +138,8 @@ struct Reader {
         } catch {
             guard error.code != Errno.noEntry else { return }
             slice.failure = Failure(
-                .module, "\(printable(node.fullPrefix() + name)), listed before, cannot be read now",
+                .module,
+                "\(printable(node.fullPrefix() + name)), listed before, cannot be read now",
                 cause: error.description, hint: "Make it readable, or start with a new run")
         }
     }
@@ -150,7 +151,8 @@ struct Reader {
     /// What stands before a name where a call has no form relative to a descriptor: nothing once
     /// the directory is this thread's own working directory.
     private func place(_ handle: OpenDirectory) -> [UInt8] {
-        let entered = hasOwnDirectory && (try? PrivateWorkingDirectory.enter(handle.descriptor)) != nil
+        let entered =
+            hasOwnDirectory && (try? PrivateWorkingDirectory.enter(handle.descriptor)) != nil
         return entered ? [] : Array("/proc/self/fd/\(handle.descriptor.raw)/".utf8)
     }
 

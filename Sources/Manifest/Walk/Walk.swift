@@ -90,7 +90,8 @@ package final class Walk {
         {
             guard let unit = try advance() else { break }
             if unit.metadata.kind == .file {
-                bytes = bytes.addingReportingOverflow(unit.metadata.size).overflow
+                bytes =
+                    bytes.addingReportingOverflow(unit.metadata.size).overflow
                     ? .max : bytes + unit.metadata.size
             }
             pathBytes += unit.path.count
