@@ -121,20 +121,19 @@ struct Reader {
                 cause: SystemError(error.code, error.call).description,
                 hint: "Make it readable, or start with a new run")
         }
-        guard case .after(let components) = node.resumption, let name = components.first else {
-            return
-        }
+        guard case .after(let components, let from) = node.resumption else { return }
+        let name = components[from]
         node.first = node.entries.lowerBound(name)
         guard node.first < node.entries.count, node.entries.name(node.first) == name else { return }
         node.first += 1
         do throws(SystemError) {
             let metadata = try handle.descriptor.metadata(of: name)
             guard metadata.kind == .directory, isDescended(metadata) else { return }
-            let rest = Array(components.dropFirst())
+            let isLast = from + 1 == components.count
             slice.append(
                 DirectoryNode(
                     parent: node, name: name, unit: nil,
-                    resumption: rest.isEmpty ? .last : .after(rest)))
+                    resumption: isLast ? .last : .after(components, from: from + 1)))
         } catch {
             guard error.code != Errno.noEntry else { return }
             slice.failure = Failure(

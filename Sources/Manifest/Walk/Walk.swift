@@ -62,7 +62,8 @@ package final class Walk {
             case nil: DirectoryNode(parent: nil, name: [], unit: unit)
             case []?: DirectoryNode(parent: nil, name: [], unit: nil, resumption: .last)
             case let components?:
-                DirectoryNode(parent: nil, name: [], unit: nil, resumption: .after(components))
+                DirectoryNode(
+                    parent: nil, name: [], unit: nil, resumption: .after(components, from: 0))
             }
         let agenda = Monitor(Agenda(Step(node, slice: 0)))
         self.cache = cache
