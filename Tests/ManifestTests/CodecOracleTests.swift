@@ -17,9 +17,15 @@ import struct Manifest.Unit
         for round in 0..<3000 {
             let unit = random.unit()
             let object = try JSONSerialization.jsonObject(with: Data(encoded(.unit(unit))))
-            let expected = dictionary(unit)
-            #expect(
-                (object as? NSDictionary) == (expected as NSDictionary), "seed 11, round \(round)")
+            let found = try #require(object as? NSDictionary)
+            let expected = dictionary(unit) as NSDictionary
+            for key in Set((found.allKeys + expected.allKeys).compactMap { $0 as? String }) {
+                let (a, b) = (found[key] as? NSObject, expected[key] as? NSObject)
+                // The library may give a number as a decimal, which never equals an integer.
+                let same =
+                    a == b || (a is NSNumber && b is NSNumber && a?.description == b?.description)
+                #expect(same, "\(key): seed 11, round \(round)")
+            }
         }
     }
 

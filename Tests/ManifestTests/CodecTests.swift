@@ -169,8 +169,10 @@ import Testing
         #expect(failure?.message.contains("nested too deep") ?? false)
     }
 
-    @Test(arguments: ["", "[]", "1", "null", "{}", #"{"seq":1,"count":0}"#, #"{"type":"stats"}"#,
-        #"{"type":"stats","stats":{"api-version":2}}"#, #"{"seq":18446744073709551615}"#])
+    @Test(arguments: [
+        "", "[]", "1", "null", "{}", #"{"seq":1,"count":0}"#, #"{"type":"stats"}"#,
+        #"{"type":"stats","stats":{"api-version":2}}"#, #"{"seq":18446744073709551615}"#,
+    ])
     func whatIsNoUnitIsRefused(_ line: String) {
         #expect(throws: Failure.self) { try decoded(line) }
     }

@@ -11,7 +11,8 @@ import Testing
         (["frotz/"], "frotz/", true), (["frotz/"], "a/frotz/", true), (["frotz/"], "frotz", false),
         (["foo/*"], "foo/test.json", true), (["foo/*"], "foo/bar/", true),
         (["foo/*"], "foo/bar/hello.c", false), (["doc/frotz"], "doc/frotz", true),
-        (["/doc/frotz"], "doc/frotz", true), (["**/foo"], "foo", true), (["**/foo"], "a/b/foo", true),
+        (["/doc/frotz"], "doc/frotz", true), (["**/foo"], "foo", true),
+        (["**/foo"], "a/b/foo", true),
         (["**/foo/bar"], "foo/bar", true), (["**/foo/bar"], "x/foo/bar", true),
         (["**/foo/bar"], "x/foo/y/bar", false), (["abc/**"], "abc/x", true),
         (["abc/**"], "abc/x/y", true), (["abc/**"], "abc/", false), (["a/**/b"], "a/b", true),
@@ -30,7 +31,8 @@ import Testing
         (["**/a/**/a/**/a/**/b"], "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", false),
         (["sp ace "], "sp ace ", true), (["é*"], "été", true), (["x"], "", false),
     ])
-    func patternsWorkAsGitDocumentsThem(_ patterns: [String], _ path: String, _ expected: Bool) throws
+    func patternsWorkAsGitDocumentsThem(_ patterns: [String], _ path: String, _ expected: Bool)
+        throws
     {
         let excludes = try Excludes(patterns)
         let isDirectory = path.hasSuffix("/")
@@ -39,7 +41,8 @@ import Testing
     }
 
     @Test func bytesThatAreNoTextAreMatched() throws {
-        #expect(try Excludes(["*.tmp"]).excludes([0xFF, 0x2E, 0x74, 0x6D, 0x70], isDirectory: false))
+        #expect(
+            try Excludes(["*.tmp"]).excludes([0xFF, 0x2E, 0x74, 0x6D, 0x70], isDirectory: false))
         #expect(try Excludes(["?"]).excludes([0xFF], isDirectory: false))
     }
 

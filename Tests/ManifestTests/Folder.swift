@@ -2,7 +2,7 @@ import Foundation
 import Platform
 
 /// A temporary directory that goes away with the value, and shorthands to fill it.
-final class Folder {
+final class Folder: Sendable {
     let path: String
     let descriptor: Descriptor
 

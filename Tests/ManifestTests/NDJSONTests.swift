@@ -12,10 +12,17 @@ import Testing
     private func read(
         _ bytes: [UInt8], bufferSize: Int = 1 << 20, limit: Int = 1024
     ) throws -> (lines: [ListLine], failure: Failure?) {
-        let folder = try Folder()
-        try AtomicFile.write(bytes.span, to: folder.path + "/list")
-        let reader = NDJSONReader(
-            try Descriptor.open(folder.path + "/list", [.readOnly]), bufferSize: bufferSize)
+        try NDJSONTests.reading(bytes, in: Folder(), bufferSize, limit)
+    }
+
+    private static func reading(
+        _ bytes: [UInt8], in folder: Folder, _ bufferSize: Int = 1 << 20, _ limit: Int = 1024
+    ) throws -> (lines: [ListLine], failure: Failure?) {
+        let file = try folder.descriptor.open(
+            Array("list".utf8), [.readWrite, .create, .truncate])
+        try file.write(bytes.span)
+        try file.seek(to: 0)
+        let reader = NDJSONReader(file, bufferSize: bufferSize)
         var lines: [ListLine] = []
         do throws(Failure) {
             while let batch = try reader.next(limit: limit) {
@@ -46,8 +53,9 @@ import Testing
     @Test func everyCutIsFoundAfterWhatStandsBeforeIt() throws {
         let lines = NDJSONTests.lines(3)
         let bytes = lines.flatMap { encoded($0) }
+        let folder = try Folder()
         for cut in 0..<bytes.count {
-            let (result, failure) = try read(Array(bytes[..<cut]))
+            let (result, failure) = try NDJSONTests.reading(Array(bytes[..<cut]), in: folder)
             let whole = bytes[..<cut].count { $0 == 10 }
             #expect(failure?.kind == .truncated, "cut at \(cut)")
             #expect(result == Array(lines[..<whole]), "cut at \(cut)")

@@ -21,7 +21,8 @@ struct RandomUnits {
 
     mutating func text() -> String {
         let parts = [
-            "plain", "\"", "\\", "\n", "\t", "\u{1}", "\u{7f}", "é", "\u{2028}", "😀", "a/b", "", "\u{fffd}",
+            "plain", "\"", "\\", "\n", "\t", "\u{1}", "\u{7f}", "é", "\u{2028}", "😀", "a/b", "",
+            "\u{fffd}",
             "long enough to fill more than one word", "\r", "\u{8}", "\u{c}",
         ]
         return (0..<below(5)).map { _ in parts[below(parts.count)] }.joined()
@@ -119,7 +120,6 @@ struct RandomUnits {
         }
     }
 }
-
 
 /// The bytes of `line` with its newline.
 func encoded(_ line: ListLine) -> [UInt8] {

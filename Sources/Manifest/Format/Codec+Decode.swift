@@ -225,7 +225,9 @@ private struct LineDecoder {
             unit.metadata.kind = kind
             return
         }
-        throw cursor.failure("unknown type")
+        let start = cursor.at
+        try cursor.skipWord()
+        throw cursor.failure("unknown type", at: start)
     }
 
     private mutating func unsigned32() throws(Failure) -> UInt32 {

@@ -11,6 +11,12 @@ extension JSONCursor {
         return true
     }
 
+    /// Steps over the rest of a string whose opening quote was taken.
+    mutating func skipWord() throws(Failure) {
+        while let byte = peek, byte != UInt8(ascii: "\"") { _ = step(byte) }
+        guard step(UInt8(ascii: "\"")) else { throw failure("") }
+    }
+
     mutating func texts() throws(Failure) -> [String] {
         var texts: [String] = []
         try array { (cursor) throws(Failure) in texts.append(try cursor.text()) }

@@ -11,8 +11,8 @@ final class DirectoryNode: @unchecked Sendable {
     enum Resumption {
         /// Nothing: the usual case.
         case none
-        /// Its own unit, and its entries up to where the first of the components leads.
-        case after([[UInt8]])
+        /// Its own unit, and its entries up to where the components from `from` on lead.
+        case after([[UInt8]], from: Int)
         /// Its own unit, which was the last one.
         case last
     }
@@ -24,6 +24,8 @@ final class DirectoryNode: @unchecked Sendable {
 
     let parent: DirectoryNode?
     let name: [UInt8]
+    /// How many directories are above this one.
+    let depth: Int
     /// The path with a slash behind it, empty for the root; nil when it is too long to keep.
     let prefix: [UInt8]?
     let resumption: Resumption
@@ -40,6 +42,7 @@ final class DirectoryNode: @unchecked Sendable {
         self.name = name
         self.unit = unit
         self.resumption = resumption
+        depth = parent.map { $0.depth + 1 } ?? 0
         guard let parent else {
             prefix = []
             return

@@ -121,24 +121,24 @@ struct Reader {
                 cause: SystemError(error.code, error.call).description,
                 hint: "Make it readable, or start with a new run")
         }
-        guard case .after(let components) = node.resumption, let name = components.first else {
-            return
-        }
+        guard case .after(let components, let from) = node.resumption else { return }
+        let name = components[from]
         node.first = node.entries.lowerBound(name)
         guard node.first < node.entries.count, node.entries.name(node.first) == name else { return }
         node.first += 1
         do throws(SystemError) {
             let metadata = try handle.descriptor.metadata(of: name)
             guard metadata.kind == .directory, isDescended(metadata) else { return }
-            let rest = Array(components.dropFirst())
+            let isLast = from + 1 == components.count
             slice.append(
                 DirectoryNode(
                     parent: node, name: name, unit: nil,
-                    resumption: rest.isEmpty ? .last : .after(rest)))
+                    resumption: isLast ? .last : .after(components, from: from + 1)))
         } catch {
             guard error.code != Errno.noEntry else { return }
             slice.failure = Failure(
-                .module, "\(printable(node.fullPrefix() + name)), listed before, cannot be read now",
+                .module,
+                "\(printable(node.fullPrefix() + name)), listed before, cannot be read now",
                 cause: error.description, hint: "Make it readable, or start with a new run")
         }
     }
@@ -150,7 +150,8 @@ struct Reader {
     /// What stands before a name where a call has no form relative to a descriptor: nothing once
     /// the directory is this thread's own working directory.
     private func place(_ handle: OpenDirectory) -> [UInt8] {
-        let entered = hasOwnDirectory && (try? PrivateWorkingDirectory.enter(handle.descriptor)) != nil
+        let entered =
+            hasOwnDirectory && (try? PrivateWorkingDirectory.enter(handle.descriptor)) != nil
         return entered ? [] : Array("/proc/self/fd/\(handle.descriptor.raw)/".utf8)
     }
 

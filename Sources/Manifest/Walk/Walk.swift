@@ -62,7 +62,8 @@ package final class Walk {
             case nil: DirectoryNode(parent: nil, name: [], unit: unit)
             case []?: DirectoryNode(parent: nil, name: [], unit: nil, resumption: .last)
             case let components?:
-                DirectoryNode(parent: nil, name: [], unit: nil, resumption: .after(components))
+                DirectoryNode(
+                    parent: nil, name: [], unit: nil, resumption: .after(components, from: 0))
             }
         let agenda = Monitor(Agenda(Step(node, slice: 0)))
         self.cache = cache
@@ -90,7 +91,8 @@ package final class Walk {
         {
             guard let unit = try advance() else { break }
             if unit.metadata.kind == .file {
-                bytes = bytes.addingReportingOverflow(unit.metadata.size).overflow
+                bytes =
+                    bytes.addingReportingOverflow(unit.metadata.size).overflow
                     ? .max : bytes + unit.metadata.size
             }
             pathBytes += unit.path.count
