@@ -193,12 +193,12 @@ package struct Descriptor: ~Copyable, Sendable {
 
     /// Makes everything written to this file's file system durable (syncfs).
     package func syncFileSystem() throws(SystemError) {
-        guard syncfs(raw) == 0 else { throw SystemError(errno, "syncfs") }
+        guard cl_syncfs(raw) == 0 else { throw SystemError(errno, "syncfs") }
     }
 
     /// The metadata of the open file.
     package func metadata() throws(SystemError) -> FileMetadata {
-        try metadata(of: [], flags: AT_EMPTY_PATH)
+        try metadata(of: [], flags: cl_at_empty_path())
     }
 
     /// The metadata of `name` in this directory, not following a symlink.
