@@ -84,8 +84,10 @@ package struct Configuration: Sendable, Equatable {
         return builder.build(root)
     }
 
-    /// The path of the configuration: `option` (from --config), else $CISTERN_CONFIG, else
-    /// ./cistern.yaml, else /etc/cistern/cistern.yaml. Throws `usage` when there is none.
+    /// The path of the configuration.
+    ///
+    /// `option` (from --config), else $CISTERN_CONFIG, else ./cistern.yaml, else
+    /// /etc/cistern/cistern.yaml. Throws `usage` when there is none.
     package static func find(option: String?) throws(Failure) -> String {
         if let option { return option }
         if let variable = Environment.variable("CISTERN_CONFIG") { return variable }

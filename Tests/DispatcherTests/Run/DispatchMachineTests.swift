@@ -16,7 +16,7 @@ private struct Simulation {
         machine = DispatchMachine(limits: .init(workers: workers, stallSeconds: stall))
     }
 
-    /// Feeds an event; spawns succeed. Returns what else was to be done.
+    /// Feeds an event, lets spawns succeed, and returns what else was to be done.
     @discardableResult
     mutating func feed(
         _ event: DispatchMachine.Event, after seconds: Double = 0
@@ -178,8 +178,10 @@ private struct Simulation {
             machine.handle(.exited(7, .exited(0)), now: 1) == [.finish(.stopped(signal: 15))])
     }
 
-    /// zrepl's watchdog compared with a value that it never updated: after the first byte a stalled
-    /// transfer always "made progress". Here the counters have to move from look to look.
+    /// A stall after the first byte is a stall.
+    ///
+    /// zrepl's watchdog compared with a value that it never updated, so that from then on a stalled
+    /// transfer always made progress. Here the counters have to move from look to look.
     @Test func aStalledWorkerIsKilledAfterItsFirstByte() {
         var s = Simulation(workers: 1, stall: 60)
         s.feed(.counts(Counts(ready: 1)))
