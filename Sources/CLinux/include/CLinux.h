@@ -123,6 +123,9 @@ static inline void cl_strerror(int code, char *out, size_t size) {
     snprintf(out, size, "%s", text);
 }
 
+// In Swift `flock` is the struct, not the function.
+static inline int cl_flock_exclusive(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
+
 // SEEK_DATA and SEEK_HOLE are macros behind _GNU_SOURCE.
 static inline off_t cl_seek_data(int fd, off_t at) { return lseek(fd, at, SEEK_DATA); }
 

@@ -45,7 +45,8 @@ package final class TreeCursor {
 /// Reads a blob that does not fit in memory, in two passes over its sealed bytes: the first
 /// authenticates, the second opens, piece by piece.
 final class LargeBlobReader {
-    private static let pieceSize: UInt64 = 1 << 20
+    // Small, because repetitive JSON may expand a hundredfold.
+    private static let pieceSize: UInt64 = 64 << 10
 
     private let id: Digest
     private let store: Store
@@ -55,7 +56,6 @@ final class LargeBlobReader {
     private let hasher = SHA256Hasher()
     private var offset: UInt64
     private let end: UInt64
-    private var produced = 0
 
     /// Opens the first of `locations` that is authentic.
     static func open(
@@ -119,12 +119,11 @@ final class LargeBlobReader {
             opener.update(sealed.span, into: &opened)
             var plain: [UInt8] = []
             if let decompressor {
-                let rest = location.contentLength - produced
-                try decompressor.update(opened.span, into: &plain, limit: rest)
+                try decompressor.update(
+                    opened.span, into: &plain, limit: location.contentLength)
             } else {
                 plain = opened
             }
-            produced += plain.count
             hasher.update(plain.span)
             if !plain.isEmpty { return plain }
         }
