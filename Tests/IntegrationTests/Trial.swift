@@ -68,10 +68,8 @@ struct Trial {
         var schedule: [(stage: String, from: Double, to: Double)] = []
         while !running.isOver {
             let status = try fleet.command(["status", "--json"]).run()
-            let text = status.text
-            guard let stage = stages.first(where: { text.contains("\"stage\":\"\($0)\"") }) else {
-                continue
-            }
+            let running = try JSON(status.output)["runs"].array.first { $0["state"] == "running" }
+            guard let stage = running?["jobs"][0]["stage"].string else { continue }
             if schedule.last?.stage == stage {
                 schedule[schedule.count - 1].to = now()
             } else {
