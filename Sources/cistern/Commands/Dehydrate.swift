@@ -54,7 +54,7 @@ struct DehydrateCommand: ParsableCommand {
         Interruption.install()
         let state = try ModuleStates.open(definition.name, configuration)
         let handle = try StoreHandle.open(configuration, creating: true)
-        let run = try ManualDehydrate(
+        let run = ManualDehydrate(
             module: definition, state: state, store: handle.store, options: options, list: list,
             fresh: fresh)
         let stats = try run.run()
@@ -91,14 +91,15 @@ struct DehydrateCommand: ParsableCommand {
             try Environment.write(line, to: 1)
             return
         }
-        let count = { (name: String) in stats[counter: name] }
-        try Print.line(
-            "module \(module.name): \(count(DehydrateCounters.new)) new, "
-                + "\(count(DehydrateCounters.changed)) changed, "
-                + "\(count(DehydrateCounters.unchanged)) unchanged, "
-                + "\(count(DehydrateCounters.removed)) removed; "
-                + "\(Format.bytes(count(DehydrateCounters.newBytes) + count("new-tree-bytes"))) "
-                + "stored of \(Format.bytes(stats.sizeFiles))")
+        let counts = [
+            (DehydrateCounters.new, "new"), (DehydrateCounters.changed, "changed"),
+            (DehydrateCounters.unchanged, "unchanged"), (DehydrateCounters.removed, "removed"),
+        ]
+        let files = counts.map { "\(stats[counter: $0.0]) \($0.1)" }.joined(separator: ", ")
+        let trees = stats[counter: "new-tree-bytes"]
+        let stored = Format.bytes(Int64(stats[counter: DehydrateCounters.newBytes] + trees))
+        let size = Format.bytes(Int64(stats.sizeFiles))
+        try Print.line("module \(module.name): \(files); \(stored) stored of \(size)")
         if let baseline { try Print.line("snapshot \(baseline.snapshot)") }
     }
 }
