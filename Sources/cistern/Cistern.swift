@@ -22,7 +22,7 @@ struct Cistern: ParsableCommand {
                 name: "Stages by hand",
                 subcommands: [
                     ManifestCommand.self, CheckCommand.self, RepairCommand.self,
-                    DehydrateCommand.self,
+                    DehydrateCommand.self, HydrateCommand.self,
                 ]),
             CommandGroup(
                 name: "Pipelines",
