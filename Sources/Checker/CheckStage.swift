@@ -1,6 +1,6 @@
 package import ContentStore
 package import JobTable
-package import Manifest
+internal import Manifest
 package import Platform
 package import Stages
 

@@ -1,10 +1,10 @@
-package import ContentStore
-package import Manifest
-package import Platform
+internal import ContentStore
+internal import Manifest
+internal import Platform
 internal import Stages
 
 /// Puts single files of a module back from the store. Not for use by two threads at once.
-package final class FileRestoration {
+final class FileRestoration {
     private let files: ModuleFiles
     private let restorer: ContentRestorer
     private let quarantine: Quarantine
@@ -27,9 +27,8 @@ package final class FileRestoration {
     /// - Throws: `SystemError` or `Failure`; the module is then as it was.
     func restore(_ stored: Unit, reason: String) throws -> Unit {
         let (directory, name) = try files.parent(of: stored.path)
-        let parent = directory.descriptor
-        let folderTime = try parent.metadata().mtime
-        let current = try? parent.metadata(of: name)
+        let folderTime = try directory.descriptor.metadata().mtime
+        let current = try? directory.descriptor.metadata(of: name)
         if stored.metadata.kind == .directory {
             try restoreDirectory(stored, name, in: directory)
         } else {
@@ -40,13 +39,13 @@ package final class FileRestoration {
                     try quarantine.keep(name, in: directory, path: stored.path, reason: reason)
                 }
                 CrashPoint.reached("repair-before-rename")
-                try parent.rename(temporary, to: name, in: parent)
+                try directory.descriptor.rename(temporary, to: name, in: directory.descriptor)
             } catch {
-                try? parent.unlink(temporary)
+                try? directory.descriptor.unlink(temporary)
                 throw error
             }
         }
-        try parent.sync()
+        try directory.descriptor.sync()
         CrashPoint.reached("repair-renamed")
         // The directory's own time is data too, and only our work moved it.
         if !stored.path.isEmpty { try setTime(of: directory, folderTime) }
@@ -78,16 +77,15 @@ package final class FileRestoration {
         _ stored: Unit, _ temporary: [UInt8], in directory: OpenDirectory,
         replacing current: FileMetadata?
     ) throws {
-        let folder = directory.descriptor
         switch stored.metadata.kind {
         case .file:
             if let other = links.restoredName(of: stored) {
                 // A further name of a file that was restored already.
                 let (otherFolder, otherName) = try files.parent(of: other)
-                try otherFolder.descriptor.link(otherName, to: temporary, in: folder)
+                try otherFolder.descriptor.link(otherName, to: temporary, in: directory.descriptor)
                 return
             }
-            let file = try folder.open(temporary, [.readWrite, .create, .exclusive])
+            let file = try directory.descriptor.open(temporary, [.readWrite, .create, .exclusive])
             let size = try restorer.write(stored.content?.ids ?? [], to: file)
             guard size == stored.metadata.size else {
                 throw Failure(
@@ -99,9 +97,9 @@ package final class FileRestoration {
             try file.close()
             return
         case .symlink:
-            try folder.makeSymlink(temporary, to: stored.target ?? [])
+            try directory.descriptor.makeSymlink(temporary, to: stored.target ?? [])
         case .fifo, .socket, .chardev, .blockdev:
-            try folder.makeNode(
+            try directory.descriptor.makeNode(
                 temporary, stored.metadata.kind, permissions: stored.metadata.permissions,
                 rdev: stored.metadata.rdev)
         case .directory:
@@ -117,7 +115,7 @@ package final class FileRestoration {
 
 /// Which names of files with several hard links were restored, so that the further names become
 /// links again.
-package final class RestoredLinks: Sendable {
+final class RestoredLinks: Sendable {
     private struct Key: Hashable {
         var inode: UInt64
         var device: UInt64
@@ -125,7 +123,7 @@ package final class RestoredLinks: Sendable {
 
     private let names = Monitor<[Key: [UInt8]]>([:])
 
-    package init() {}
+    init() {}
 
     func remember(_ stored: Unit, restored path: [UInt8]) {
         guard let key = RestoredLinks.key(stored) else { return }

@@ -1,4 +1,5 @@
 package import Manifest
+internal import Platform
 
 /// What is to be done about one unit: decided from its check alone, without I/O.
 package enum RepairPlan: Sendable, Equatable {

@@ -1,5 +1,3 @@
-package import Platform
-
 /// What a repair may do.
 package struct RepairPolicy: Sendable, Equatable {
     /// A bound on the number of repairs, beyond which damage looks like a disaster, not like rot.

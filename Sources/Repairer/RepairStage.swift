@@ -35,8 +35,12 @@ package final class RepairStage: Stage {
         self.policy = policy
         self.quarantine = quarantine
         baseline = try state.baseline(in: store)
-        let known = try baseline.flatMap { (b) throws(Failure) in try state.list(b.key)?.units } ?? 0
-        let units = checked.map(RepairStage.units) ?? UInt64(known)
+        var units: UInt64 = 0
+        if let checked {
+            units = RepairStage.units(checked)
+        } else if let baseline {
+            units = UInt64(try state.list(baseline.key)?.units ?? 0)
+        }
         allowed = policy.limit.allowed(of: units)
         budget = Monitor(0)
         if let checked {
@@ -63,7 +67,7 @@ package final class RepairStage: Stage {
     package func makeWorker() throws -> any StageWorker {
         let sink = BlobSink(session: session)
         sinks.with { $0.append(sink) }
-        return Worker(
+        return try Worker(
             stage: self, sink: sink,
             restoration: try FileRestoration(
                 root: root, store: store, quarantine: quarantine, links: links),

@@ -19,6 +19,12 @@ struct Cistern: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(name: "Set up", subcommands: [Init.self, ConfigCheck.self]),
             CommandGroup(
+                name: "Stages by hand",
+                subcommands: [
+                    ManifestCommand.self, CheckCommand.self, RepairCommand.self,
+                    DehydrateCommand.self,
+                ]),
+            CommandGroup(
                 name: "Pipelines",
                 subcommands: [
                     RunCommand.self, Status.self, Runs.self, Results.self, Wait.self, Cancel.self,

@@ -58,7 +58,7 @@ import Testing
             ).run().expect()
             #expect(
                 result.text.contains("no snapshots were modified")
-                    || result.text.contains("modified 0 snapshots"), "\(result)")
+                    || result.text.contains("no snapshots would be modified"), "\(result)")
         }
         #expect(scene.fleet.objects() == before)
     }

@@ -51,7 +51,8 @@ extension Fleet {
         for judge in Restic.all {
             let result = try restic(judge, "check", "--read-data")
             #expect(
-                !result.text.contains("error") && !result.text.contains("not referenced"),
+                result.text.contains("no errors were found")
+                    && !result.text.contains("not referenced"),
                 "\(judge): \(result)", sourceLocation: sourceLocation)
         }
         if let reader = Project.resticRead {

@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// Any JSON value, for the documents and streams that the programs under test print.
-package enum JSON: Sendable, Equatable, Decodable {
+package enum JSON: Sendable, Equatable, Decodable, ExpressibleByStringLiteral {
     case null
     case bool(Bool)
     case integer(Int)
@@ -54,6 +54,8 @@ package enum JSON: Sendable, Equatable, Decodable {
         let all = array
         return all.indices.contains(index) ? all[index] : .null
     }
+
+    package init(stringLiteral value: String) { self = .string(value) }
 
     package var array: [JSON] { if case .array(let x) = self { x } else { [] } }
     package var object: [String: JSON] { if case .object(let x) = self { x } else { [:] } }

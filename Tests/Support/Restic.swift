@@ -54,9 +54,13 @@ package enum Project {
             .deletingLastPathComponent().path
     }()
 
-    /// The program under test: `CISTERN`, else the release build.
-    package static let cistern: String =
-        environment["CISTERN"] ?? "\(root)/.build/release/cistern"
+    /// The program under test: `CISTERN`, else the one built together with what is running.
+    package static let cistern: String = {
+        if let path = environment["CISTERN"] { return path }
+        let running = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let beside = running.deletingLastPathComponent().appendingPathComponent("cistern").path
+        return access(beside, X_OK) == 0 ? beside : "\(root)/.build/release/cistern"
+    }()
 
     /// The reader that checks a repository without restic's code, if this machine has it:
     /// `CISTERN_RESTIC_READ`.

@@ -57,19 +57,18 @@ extension BlobIndex {
         }
     }
 
-    /// The packs to put into the next index file of `session`: its own, and those of sessions
-    /// that are dead. At most `limit` blobs (one pack at least), in the order of their upload.
-    func unindexedPacks(session: String, limit: Int) throws(Failure) -> [UnindexedPack] {
+    /// The packs to put into the next index file: every one that is durable and in none, whoever
+    /// uploaded it. A snapshot may rely on another writer's pack, and that writer may die before
+    /// its own index file is written. At most `limit` blobs (one pack at least), oldest first.
+    func unindexedPacks(limit: Int) throws(Failure) -> [UnindexedPack] {
         try read { db in
             let rows = try Row.fetchCursor(
-                db, sql: "SELECT id, session, entries FROM pack WHERE state = 1 ORDER BY pk")
+                db, sql: "SELECT id, entries FROM pack WHERE state = 1 ORDER BY pk")
             var result: [UnindexedPack] = []
             var blobs = 0
             while let row = try rows.next() {
-                let owner: String = row[1] ?? ""
-                guard owner == session || !BlobIndex.isLive(owner) else { continue }
                 guard let id = Digest(data: row[0]) else { continue }
-                let entries = try PackEntryCoding.decode([UInt8](row[2] as Data))
+                let entries = try PackEntryCoding.decode([UInt8](row[1] as Data))
                 if blobs + entries.count > limit && blobs > 0 { break }
                 blobs += entries.count
                 result.append(UnindexedPack(id: id, entries: entries))

@@ -7,6 +7,8 @@ package struct StoredContent: Sendable {
     package var size: UInt64 = 0
     /// Bytes added to packs.
     package var newBytes: UInt64 = 0
+
+    package init() {}
 }
 
 /// Cuts files into chunks and stores them through a sink. Not for use by two threads at once.

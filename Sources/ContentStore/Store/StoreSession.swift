@@ -179,8 +179,7 @@ package final class StoreSession: Sendable {
 
     // MARK: Index files
 
-    /// Writes index files for every uploaded pack that has none: this session's, and those that
-    /// sessions which died left behind.
+    /// Writes index files for every durable pack that is in none.
     package func writeIndex() throws(Failure) {
         do {
             try StoreSession.writeIndex(state, store, name)
@@ -194,7 +193,7 @@ package final class StoreSession: Sendable {
     ) throws {
         let sealer = Sealer(key: store.key)
         while true {
-            let packs = try store.index.unindexedPacks(session: name, limit: indexFileBlobLimit)
+            let packs = try store.index.unindexedPacks(limit: indexFileBlobLimit)
             if packs.isEmpty { break }
             let writer = IndexFileWriter()
             for pack in packs { writer.append(pack: pack.id, pack.entries) }

@@ -40,7 +40,8 @@ package final class DehydrateStage: Stage {
     private let run: String
     private let list: ListKey
     private let devices: DeviceNumbers
-    private let trees: TreeBuilder
+    // Only the collecting thread builds trees.
+    private let trees: Monitor<TreeBuilder>
     private let sinks = Monitor<[BlobSink]>([])
 
     /// - Parameters:
@@ -67,7 +68,7 @@ package final class DehydrateStage: Stage {
         } catch {
             throw Failure(.module, "module directory \(root) cannot be opened", cause: "\(error)")
         }
-        trees = TreeBuilder(session: session)
+        trees = Monitor(TreeBuilder(session: session))
     }
 
     package func makeWorker() throws -> any StageWorker {
@@ -84,13 +85,14 @@ package final class DehydrateStage: Stage {
         guard let fragments = output.payload as? TreeFragments else {
             throw Failure(.bug, "a batch of dehydrate without its tree nodes")
         }
-        try trees.add(fragments)
+        try trees.with { try $0.add(fragments) }
     }
 
     package var needsReplay: Bool { true }
 
     package func replay(_ units: [Unit], number: Int) throws {
-        try trees.add(fragments(units))
+        let fragments = try fragments(units)
+        try trees.with { try $0.add(fragments) }
     }
 
     package func durableBelow() throws -> Int { try session.durableBelow() }
@@ -101,15 +103,16 @@ package final class DehydrateStage: Stage {
     }
 
     package func finish(_ stats: Stats) throws -> StageCompletion {
-        let tree = try trees.finish(module: module)
+        let tree = try trees.with { try $0.finish(module: module) }
+        let (newTrees, newTreeBytes) = trees.with { ($0.newTrees, $0.newBytes) }
         try session.finish()
         CrashPoint.reached("trees-durable")
         let snapshot = try writeSnapshot(tree, stats)
         CrashPoint.reached("snapshot-durable")
         var completion = StageCompletion()
         completion.counters = [
-            Stats.Counter("new-trees", trees.newTrees),
-            Stats.Counter("new-tree-bytes", trees.newBytes),
+            Stats.Counter("new-trees", newTrees),
+            Stats.Counter("new-tree-bytes", newTreeBytes),
             Stats.Counter("new-packs", UInt64(session.uploaded.packs)),
             Stats.Counter("new-snapshots", snapshot == baseline?.snapshot ? 0 : 1),
         ]
@@ -134,7 +137,7 @@ package final class DehydrateStage: Stage {
         }
         let pending = try PendingSnapshot.load(from: state, run: run, tree: tree)
         let snapshot =
-            try pending
+            pending
             ?? PendingSnapshot(
                 run: run, tree: tree, store: store,
                 snapshot: snapshot(tree, parent: previous?.snapshot, stats))
@@ -149,16 +152,15 @@ package final class DehydrateStage: Stage {
         summary.filesNew = stats[counter: DehydrateCounters.new]
         summary.filesChanged = stats[counter: DehydrateCounters.changed]
         summary.filesUnmodified = stats[counter: DehydrateCounters.unchanged]
-        summary.dataAddedPacked = stats[counter: DehydrateCounters.newBytes] + trees.newBytes
+        summary.dataAddedPacked = stats[counter: DehydrateCounters.newBytes] + trees.with { $0.newBytes }
         summary.dataAdded = summary.dataAddedPacked
         summary.totalFilesProcessed = stats.countFiles
         summary.totalBytesProcessed = stats.sizeFiles
         return Snapshot(
-            time: started, parent: parent, tree: tree, paths: ["/\(module)"],
+            time: started, tree: tree, paths: ["/\(module)"],
             hostname: ProcessIdentity.hostName, username: "cistern", uid: effectiveUserID,
-            gid: effectiveGroupID, excludes: options.excludes,
-            tags: ["cistern", "module=\(module)"], programVersion: cisternVersion,
-            summary: summary)
+            gid: effectiveGroupID, tags: ["cistern", "module=\(module)"], parent: parent,
+            excludes: options.excludes, programVersion: cisternVersion, summary: summary)
     }
 }
 

@@ -106,7 +106,7 @@ final class TreeBuilder {
         let before = directory.json.count
         if !directory.isEmpty { directory.json.append(0x2C) }
         directory.isEmpty = false
-        directory.json.append(contentsOf: node)
+        directory.json.append(copying: node)
         held += directory.json.count - before
     }
 

@@ -40,11 +40,9 @@ struct TreeFragments: Sendable {
     static func node(_ unit: Unit, _ devices: DeviceNumbers) -> TreeNode {
         let metadata = unit.metadata
         let name = unit.path.lastIndex(of: 0x2F).map { Array(unit.path[($0 + 1)...]) } ?? unit.path
-        var node = TreeNode(name: name, kind: metadata.kind)
-        node.permissions = metadata.permissions
-        node.mtime = metadata.mtime
-        node.atime = metadata.mtime
-        node.ctime = metadata.mtime
+        var node = TreeNode(
+            name: name, kind: metadata.kind, permissions: metadata.permissions,
+            mtime: metadata.mtime, atime: metadata.mtime, ctime: metadata.mtime)
         node.uid = metadata.uid
         node.gid = metadata.gid
         node.xattrs = unit.xattrs

@@ -8,6 +8,12 @@ package struct StoreSettings: Sendable, Equatable, Codable {
     package var passwordFile: String?
     /// URLs of further backends with the same objects.
     package var mirrors: [String]
+
+    package init(url: String, passwordFile: String?, mirrors: [String]) {
+        self.url = url
+        self.passwordFile = passwordFile
+        self.mirrors = mirrors
+    }
 }
 
 /// What `cistern.yaml` says, with all paths absolute and all roots expanded.
@@ -25,6 +31,19 @@ package struct Configuration: Sendable, Equatable {
     package var keepRuns: Int
     /// What was strange but not wrong.
     package var warnings: [ConfigurationProblem]
+
+    package init(
+        file: String, state: String, store: StoreSettings, modules: [ModuleDefinition],
+        workers: Int, keepRuns: Int, warnings: [ConfigurationProblem]
+    ) {
+        self.file = file
+        self.state = state
+        self.store = store
+        self.modules = modules
+        self.workers = workers
+        self.keepRuns = keepRuns
+        self.warnings = warnings
+    }
 
     /// The folder that holds the file: relative paths start here.
     package var folder: String { Path.folder(of: file) }
@@ -65,8 +84,10 @@ package struct Configuration: Sendable, Equatable {
         return builder.build(root)
     }
 
-    /// The path of the configuration: `option` (from --config), else $CISTERN_CONFIG, else
-    /// ./cistern.yaml, else /etc/cistern/cistern.yaml. Throws `usage` when there is none.
+    /// The path of the configuration.
+    ///
+    /// `option` (from --config), else $CISTERN_CONFIG, else ./cistern.yaml, else
+    /// /etc/cistern/cistern.yaml. Throws `usage` when there is none.
     package static func find(option: String?) throws(Failure) -> String {
         if let option { return option }
         if let variable = Environment.variable("CISTERN_CONFIG") { return variable }

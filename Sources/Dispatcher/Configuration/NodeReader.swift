@@ -30,7 +30,9 @@ struct NodeReader {
                 hint: hint))
     }
 
-    /// The entries of a mapping by key. Keys outside of `allowed` are errors; those in `later`
+    /// The entries of a mapping by key.
+    ///
+    /// Keys outside of `allowed` are errors; those in `later`
     /// belong to the design but not to this version, and say so.
     mutating func mapping(
         _ node: YAMLNode, _ what: String, allowed: [String], later: [String] = []

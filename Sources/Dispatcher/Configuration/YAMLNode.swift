@@ -51,7 +51,9 @@ struct YAMLSyntaxError: Error, Equatable {
 }
 
 extension YAMLNode {
-    /// The largest number of nodes of one file. References (`*name`) are copied in place, so that a
+    /// The largest number of nodes of one file.
+    ///
+    /// References (`*name`) are copied in place, so that a
     /// small file could otherwise stand for an unbounded tree.
     private static let nodeLimit = 200_000
 

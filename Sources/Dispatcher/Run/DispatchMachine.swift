@@ -154,9 +154,9 @@ package struct DispatchMachine: Sendable {
     private mutating func exited(_ pid: Int32, _ status: ExitStatus, _ now: Double) -> [Action] {
         guard let worker = workers.removeValue(forKey: pid) else { return [] }
         guard status != .exited(0) else {
-            // It saw nothing left to lease. If there is something, it came back since.
-            spawnNotBefore = max(spawnNotBefore, now + 0.2)
-            return []
+            // It saw nothing left to lease; what is there came back since. A worker that only
+            // ever thinks so must not be started for ever.
+            return noteFruitless("\(status)", now)
         }
         let cause = worker.killedFor.map { "\($0) (\(status))" } ?? "\(status)"
         return [.reportDeath(pid, cause: cause)] + noteFruitless(cause, now)

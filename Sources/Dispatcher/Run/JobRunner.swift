@@ -2,7 +2,9 @@ package import JobTable
 package import Platform
 internal import Synchronization
 
-/// Does all stages of one job. The dispatcher knows stages by this protocol only.
+/// Does all stages of one job.
+///
+/// The dispatcher knows stages by this protocol only.
 package protocol JobRunner: Sendable {
     /// Runs the stages of `pipeline` that `job` still lacks over `module`.
     ///
@@ -39,7 +41,9 @@ package final class JobControl: Sendable {
     /// Why the job has to stop, if it has to.
     package var stop: Stop? { told.withLock { $0 } ?? (stopRequested() ? .requested : nil) }
 
-    /// Throws `cancelled` once the job has to stop. Called before each commit.
+    /// Throws `cancelled` once the job has to stop.
+    ///
+    /// Called before each commit.
     package func check() throws(Failure) {
         switch stop {
         case nil: return

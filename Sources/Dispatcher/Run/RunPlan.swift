@@ -11,8 +11,9 @@ package struct RunRequest: Sendable {
     /// Whether an unfinished run is cancelled instead of resumed.
     package var fresh: Bool
 
-    /// Selects the pipeline's modules out of `configuration`, those whose name matches one of
-    /// `only` if there are any. Throws `usage` when nothing is left.
+    /// Selects the pipeline's modules out of `configuration`.
+    ///
+    /// With `only`, just those whose name matches one of it. Throws `usage` when none is left.
     package init(
         pipeline: PipelineDefinition, configuration: Configuration, only: [Glob] = [],
         fresh: Bool = false

@@ -88,6 +88,7 @@ struct StateFile: Sendable {
         do {
             try reserve(temporaryPath)
             try fill(temporaryPath, seed)
+            CrashPoint.reached("state-file-filled")
             try link(temporary, to: name, in: folder)
         } catch {
             // What is left of a failed creation is found by its name and harms nobody.
@@ -120,6 +121,7 @@ struct StateFile: Sendable {
             // Another process was faster; its file is as good.
             guard error.code == Errno.exists else { throw error }
         }
+        CrashPoint.reached("state-file-linked")
         try directory.unlink(temporary)
         try directory.sync()
     }
@@ -139,11 +141,7 @@ struct StateFile: Sendable {
 
     /// Reads what SQLite's own header says, before SQLite may touch the file; gives the version.
     private func checkHeader() throws -> Int32 {
-        let file = try Descriptor.open(path, [.readOnly])
-        var header: [UInt8] = []
-        while header.count < 100 {
-            if try file.read(appending: &header, upTo: 100 - header.count) == 0 { break }
-        }
+        let (header, size) = try readHeader()
         guard header.count == 100 else {
             throw damaged(header.isEmpty ? "it is empty" : "it is only \(header.count) bytes long")
         }
@@ -155,7 +153,40 @@ struct StateFile: Sendable {
         }
         let version = Int32(bitPattern: word(header, 60))
         guard version >= 1 else { throw damaged("it has no version") }
+        try checkSize(header, size)
         return version
+    }
+
+    /// Compares the number of pages that the header gives with the size of the file.
+    ///
+    /// SQLite itself takes the size where the header's two counters differ, and would take a
+    /// truncated file for a smaller one. With a journal the header may be behind, and the journal
+    /// has sums of its own.
+    private func checkSize(_ header: [UInt8], _ size: UInt64) throws {
+        var (header, size) = (header, size)
+        for _ in 0..<StateFile.headerTries {
+            if try exists(path + "-wal") { return }
+            let pageSize = UInt64(header[16]) << 8 | UInt64(header[17])
+            let pages = UInt64(word(header, 28))
+            // The change counter, and its value when the number of pages was written.
+            if word(header, 24) == word(header, 92), pages * pageSize == size { return }
+            // Another process may have closed the file just now: look again.
+            (header, size) = try readHeader()
+            guard header.count == 100 else { break }
+        }
+        throw damaged("it has \(size) bytes, which is not what its header says")
+    }
+
+    /// How often a header that does not fit is read again.
+    private static let headerTries = 3
+
+    private func readHeader() throws(SystemError) -> (bytes: [UInt8], fileSize: UInt64) {
+        let file = try Descriptor.open(path, [.readOnly])
+        var header: [UInt8] = []
+        while header.count < 100 {
+            if try file.read(appending: &header, upTo: 100 - header.count) == 0 { break }
+        }
+        return (header, try file.metadata().size)
     }
 
     /// Compares the tables of the file with those that this version makes.

@@ -111,9 +111,7 @@ package struct JobStateMachine: Sendable {
         case .failed(let failure):
             return failed(next, failure, now: now, random: random)
         case .released:
-            next.attempts -= 1
-            let action = giveBack(&next, now, at: now)
-            return (next, [action ?? .log(kind: "released", text: "")])
+            return released(next, now)
         case .workerLost(let cause):
             return workerLost(next, cause, now: now)
         case .cancelRequested:
@@ -128,24 +126,32 @@ package struct JobStateMachine: Sendable {
         _ status: JobStatus, _ failure: Failure, now: Timestamp, random: Double
     ) -> (JobStatus, [JobAction]) {
         var next = status
-        next.errorCount += 1
-        next.error = JobError(kind: failure.kind, text: failure.description)
         let elapsed = status.started.map { seconds(from: $0, to: now) } ?? 0
         let decision = policy.decide(
             failure.kind, attempts: status.attempts, elapsed: elapsed, random: random)
+        let action: JobAction
         switch decision {
+        case .giveBack:
+            return released(next, now)
         case .retry(let seconds):
-            if let cancelled = giveBack(&next, now, at: later(now, by: seconds)) {
-                return (next, [cancelled])
-            }
-            return (next, [.log(kind: "retry", text: failure.description)])
+            let cancelled = giveBack(&next, now, at: later(now, by: seconds))
+            action = cancelled ?? .log(kind: "retry", text: failure.description)
         case .fail:
             end(&next, .failed, now)
-            return (next, [.log(kind: "failed", text: failure.description)])
-        case .cancel:
-            end(&next, .cancelled, now)
-            return (next, [.log(kind: "cancelled", text: failure.description)])
+            action = .log(kind: "failed", text: failure.description)
         }
+        next.errorCount += 1
+        next.error = JobError(kind: failure.kind, text: failure.description)
+        return (next, [action])
+    }
+
+    private func released(
+        _ status: JobStatus, _ now: Timestamp
+    ) -> (JobStatus, [JobAction]) {
+        var next = status
+        next.attempts -= 1
+        let action = giveBack(&next, now, at: now)
+        return (next, [action ?? .log(kind: "released", text: "")])
     }
 
     private func workerLost(

@@ -7,7 +7,7 @@ package import Platform
 /// | --- | --- | --- |
 /// | temporary, locked, store | 6 | 5 s, 10 s, 20 s, 40 s, 80 s; each × 0.8 … 1.2 |
 /// | module | 2 | none: its error count alone moves it behind the healthy ones |
-/// | cancelled | – | the job is cancelled |
+/// | cancelled | – | given back: a stop is no failure, and no try |
 /// | usage, unhealthy, truncated, bug | 1 | – |
 ///
 /// No wait is longer than `maximumDelay`, and nothing is tried again once `maximumTime` has passed
@@ -34,7 +34,7 @@ package struct RetryPolicy: Sendable, Equatable {
     package enum Decision: Sendable, Equatable {
         case retry(afterSeconds: Double)
         case fail
-        case cancel
+        case giveBack
     }
 
     /// Decides about a job that failed on its try number `attempts` (1 is the first), `elapsed`
@@ -43,7 +43,7 @@ package struct RetryPolicy: Sendable, Equatable {
         _ kind: FailureClass, attempts: Int, elapsed: Double, random: Double
     ) -> Decision {
         switch kind {
-        case .cancelled: return .cancel
+        case .cancelled: return .giveBack
         case .usage, .unhealthy, .truncated, .bug: return .fail
         case .module:
             let again = attempts < maximumModuleAttempts && elapsed < maximumTime

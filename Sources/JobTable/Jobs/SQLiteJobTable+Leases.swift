@@ -14,22 +14,36 @@ extension SQLiteJobTable {
         }
     }
 
-    /// The job to lease next; the lists of a module are written by one worker at a time.
+    /// The job to lease next: the one with the fewest errors, of the oldest run.
     private func nextReady(_ db: Database, _ run: String?, _ now: Timestamp) throws -> Job? {
-        // The two differ in one word, so that each is one cached statement with its index.
-        let scope = run == nil ? "" : "AND job.run = ?2"
+        // Run by run, because each is one look into its index; the pipelines that run are few.
+        let sql = "SELECT id FROM run WHERE state = 'running' ORDER BY created, id"
+        let running = try Row.fetchAll(db.cachedStatement(sql: sql)).map { row in
+            var columns = Columns(row)
+            return try columns.text()
+        }
+        var best: Job?
+        for id in running where run == nil || run == id {
+            guard let job = try first(db, id, now) else { continue }
+            if let best, best.status.errorCount <= job.status.errorCount { continue }
+            best = job
+        }
+        return best
+    }
+
+    /// The first job of a run that is ready; the lists of a module are written by one worker at a
+    /// time, so those whose module is in other hands are not.
+    private func first(_ db: Database, _ run: String, _ now: Timestamp) throws -> Job? {
         let sql = """
-            SELECT \(JobRow.columns) FROM job JOIN run ON run.id = job.run
-            WHERE job.state = 'queued' AND run.state = 'running' AND job.not_before <= ?1 \(scope)
+            SELECT \(JobRow.columns) FROM job
+            WHERE job.run = ? AND job.state = 'queued' AND job.not_before <= ?
             AND NOT EXISTS (SELECT 1 FROM job AS other
               WHERE other.module = job.module AND other.state = 'leased')
-            ORDER BY job.error_count, \(run == nil ? "run.created, job.run," : "") job.position
-            LIMIT 1
+            ORDER BY job.error_count, job.position LIMIT 1
             """
-        var arguments: StatementArguments = [now.databaseValue]
-        if let run { arguments += [run] }
-        return try Row.fetchOne(db.cachedStatement(sql: sql), arguments: arguments)
-            .map(JobRow.read)
+        return try Row.fetchOne(
+            db.cachedStatement(sql: sql), arguments: [run, now.databaseValue]
+        ).map(JobRow.read)
     }
 
     /// Takes back the leases that have run out and those of dead processes of this host.
@@ -86,7 +100,9 @@ extension SQLiteJobTable {
             case .failed(let failure): event = .failed(failure)
             case .released: event = .released
             }
-            return try self.apply(db, event, to: row, now: now)
+            let ended = try self.apply(db, event, to: row, now: now)
+            CrashPoint.reached("job-ending")
+            return ended
         }
     }
 

@@ -34,6 +34,12 @@ package final class SQLiteJobTable: JobTable {
         }
     }
 
+    deinit {
+        // The reader first: only a connection that may write can take in the journal at the end.
+        try? reader.close()
+        try? writer.close()
+    }
+
     /// Closes the file; further calls fail.
     package func close() throws(Failure) {
         do {

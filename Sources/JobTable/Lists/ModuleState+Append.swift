@@ -21,17 +21,18 @@ extension ModuleState {
     ///   - baseline: becomes the module's baseline; only together with `stats`.
     ///   - notes: changes of the journal.
     /// - Returns: the list as it is now.
-    /// - Throws: `bug` when the chunks do not continue the list exactly or the checkpoint goes back,
-    ///   and then nothing is changed.
+    /// - Throws: `locked` when another process has continued the list; `bug` when the chunks do not
+    ///   continue it exactly or the checkpoint goes back. Nothing is changed then.
     package func append(
         _ key: ListKey, _ chunks: [CompressedChunk], checkpoint: Checkpoint,
         stats: [UInt8]? = nil, baseline: Baseline? = nil, notes: [NoteChange] = []
     ) throws(Failure) -> ListInfo {
-        try write { db in
+        let info = try write { db -> ListInfo in
             var meta = try MetaRow(db)
             guard var row = try self.find(db, meta, key) else {
                 throw self.misuse(key, "it does not exist")
             }
+            try self.checkSoleWriter(row.info)
             let before = meta
             try self.advance(&row.info, chunks, checkpoint)
             for chunk in chunks { try ChunkRow.insert(db, list: row.id, chunk) }
@@ -51,8 +52,12 @@ extension ModuleState {
             }
             for note in notes { try self.change(db, &meta, note) }
             if meta != before { try meta.save(db) }
+            CrashPoint.reached("list-append-written")
             return row.info
         }
+        remember(info)
+        CrashPoint.reached("list-appended")
+        return info
     }
 
     /// Checks that the chunks continue the list, and counts them.

@@ -7,7 +7,7 @@ extension ModuleState {
     /// `definition` describes the stage's options; an unfinished list that was begun with others
     /// is a `usage` failure, because its halves would not fit together.
     package func openList(_ key: ListKey, definition: [UInt8]) throws(Failure) -> ListInfo {
-        try write { db in
+        let info = try write { db -> ListInfo in
             var meta = try MetaRow(db)
             if let row = try self.find(db, meta, key) {
                 guard row.info.finished || row.info.definition == definition else {
@@ -28,6 +28,8 @@ extension ModuleState {
             try meta.save(db)
             return row.info
         }
+        remember(info)
+        return info
     }
 
     /// What is known of a list; nil when there is none.

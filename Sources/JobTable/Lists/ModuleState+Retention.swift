@@ -82,6 +82,7 @@ extension ModuleState {
             meta.lists -= 1
             try meta.save(db)
         }
+        CrashPoint.reached("list-removal-written")
         return true
     }
 }

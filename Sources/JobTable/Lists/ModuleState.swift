@@ -1,5 +1,6 @@
 internal import GRDB
 package import Platform
+internal import Synchronization
 
 /// The state file of one module: its lists with their checkpoints, the baseline and the journal.
 ///
@@ -14,6 +15,9 @@ package final class ModuleState: Sendable {
     package let module: String
     let file: StateFile
     private let writer: DatabaseQueue
+    /// How many chunks this process knows of in the lists that it has opened: more means that
+    /// another one writes as well.
+    private let known = Mutex<[ListKey: Int]>([:])
     private let reader: DatabaseQueue
 
     /// The longest text of a chunk in bytes; a unit alone may be 64 MiB.
@@ -41,6 +45,12 @@ package final class ModuleState: Sendable {
         }
     }
 
+    deinit {
+        // The reader first: only a connection that may write can take in the journal at the end.
+        try? reader.close()
+        try? writer.close()
+    }
+
     /// Closes the file; further calls fail.
     package func close() throws(Failure) {
         do {
@@ -49,6 +59,20 @@ package final class ModuleState: Sendable {
         } catch {
             throw file.failure(error)
         }
+    }
+
+    /// Remembers how far a list has come by this process's own doing.
+    func remember(_ info: ListInfo) {
+        known.withLock { $0[info.key] = info.chunks }
+    }
+
+    /// Throws `locked` when another process has continued a list since this one last did.
+    func checkSoleWriter(_ info: ListInfo) throws(Failure) {
+        guard let chunks = known.withLock({ $0[info.key] }), chunks != info.chunks else { return }
+        throw Failure(
+            .locked, "list \(info.key) of module \(module) is written by another process",
+            cause: "it has \(info.chunks) chunks, this process knows of \(chunks)",
+            hint: "The work goes on from the checkpoint when it is opened again")
     }
 
     /// Runs one transaction that changes something.

@@ -80,11 +80,25 @@ package struct Descriptor: ~Copyable, Sendable {
             at: AT_FDCWD, Array(path.utf8), [.readWrite, Flags(rawValue: cl_o_tmpfile())], 0o600)
     }
 
-    /// Another descriptor of the same open file.
-    package func duplicate() throws(SystemError) -> Descriptor {
+    /// A descriptor of its own for standard output.
+    package static func standardOutput() throws(SystemError) -> Descriptor {
+        try duplicate(of: 1)
+    }
+
+    /// A descriptor of its own for standard input.
+    package static func standardInput() throws(SystemError) -> Descriptor {
+        try duplicate(of: 0)
+    }
+
+    private static func duplicate(of raw: Int32) throws(SystemError) -> Descriptor {
         let fd = cl_fcntl(raw, F_DUPFD_CLOEXEC, 0)
         guard fd >= 0 else { throw SystemError(errno, "fcntl(F_DUPFD_CLOEXEC)") }
         return Descriptor(owning: fd)
+    }
+
+    /// Another descriptor of the same open file.
+    package func duplicate() throws(SystemError) -> Descriptor {
+        try Descriptor.duplicate(of: raw)
     }
 
     /// Reads up to `buffer.count` bytes at the descriptor's position; 0 at the end.
@@ -199,25 +213,29 @@ package struct Descriptor: ~Copyable, Sendable {
 
     /// Makes everything written to this file's file system durable (syncfs).
     package func syncFileSystem() throws(SystemError) {
-        guard syncfs(raw) == 0 else { throw SystemError(errno, "syncfs") }
+        guard cl_sync_file_system(raw) == 0 else { throw SystemError(errno, "syncfs") }
     }
 
     /// The metadata of the open file.
     package func metadata() throws(SystemError) -> FileMetadata {
-        try metadata(of: [], flags: AT_EMPTY_PATH)
+        var s = cl_stat()
+        guard unsafe cl_stat_open_file(raw, &s) == 0 else { throw SystemError(errno, "statx") }
+        return try Descriptor.metadata(s, [])
     }
 
     /// The metadata of `name` in this directory, not following a symlink.
     package func metadata(of name: [UInt8]) throws(SystemError) -> FileMetadata {
-        try metadata(of: name, flags: AT_SYMLINK_NOFOLLOW)
-    }
-
-    private func metadata(of name: [UInt8], flags: Int32) throws(SystemError) -> FileMetadata {
         var s = cl_stat()
         let code = withCString(name) { pointer -> Int32 in
-            unsafe cl_statx(raw, pointer, flags, &s) == 0 ? 0 : errno
+            unsafe cl_statx(raw, pointer, AT_SYMLINK_NOFOLLOW, &s) == 0 ? 0 : errno
         }
         guard code == 0 else { throw SystemError(code, "statx", printable(name)) }
+        return try Descriptor.metadata(s, name)
+    }
+
+    private static func metadata(
+        _ s: cl_stat, _ name: [UInt8]
+    ) throws(SystemError) -> FileMetadata {
         guard let kind = FileKind(mode: s.mode) else {
             throw SystemError(EINVAL, "statx", printable(name))
         }

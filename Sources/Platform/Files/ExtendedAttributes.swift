@@ -19,14 +19,14 @@ package enum ExtendedAttributes {
     /// system has none.
     package static func read(path: [UInt8]) throws(SystemError) -> [ExtendedAttribute] {
         let names = try sized("llistxattr", path) { pointer, buffer, size in
-            unsafe llistxattr(pointer, buffer?.assumingMemoryBound(to: CChar.self), size)
+            unsafe cl_list_xattrs(pointer, buffer?.assumingMemoryBound(to: CChar.self), size)
         }
         guard let names, !names.isEmpty else { return [] }
         var result: [ExtendedAttribute] = []
         for name in names.split(separator: 0) {
             let name = Array(name)
             let value = try sized("lgetxattr", path) { pointer, buffer, size in
-                withCString(name) { unsafe lgetxattr(pointer, $0, buffer, size) }
+                withCString(name) { unsafe cl_get_xattr(pointer, $0, buffer, size) }
             }
             // An attribute that went away between the two calls is simply not there.
             if let value { result.append(ExtendedAttribute(name: name, value: value)) }
@@ -40,7 +40,7 @@ package enum ExtendedAttributes {
         let code = withCString(path) { pointer in
             withCString(attribute.name) { name in
                 unsafe attribute.value.withUnsafeBytes {
-                    unsafe lsetxattr(pointer, name, $0.baseAddress, $0.count, 0) == 0 ? 0 : errno
+                    unsafe cl_set_xattr(pointer, name, $0.baseAddress, $0.count) == 0 ? 0 : errno
                 }
             }
         }
@@ -50,7 +50,7 @@ package enum ExtendedAttributes {
     /// Removes one attribute of the file at `path`.
     package static func remove(path: [UInt8], name: [UInt8]) throws(SystemError) {
         let code = withCString(path) { pointer in
-            withCString(name) { unsafe lremovexattr(pointer, $0) == 0 ? 0 : errno }
+            withCString(name) { unsafe cl_remove_xattr(pointer, $0) == 0 ? 0 : errno }
         }
         guard code == 0 || code == ENODATA else {
             throw SystemError(code, "lremovexattr", printable(path))

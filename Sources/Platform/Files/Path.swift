@@ -3,8 +3,9 @@ internal import Glibc
 
 /// Paths as texts: absolute forms and what the file system says of them.
 package enum Path {
-    /// `path` without `.`, `..` and double slashes, and absolute: relative paths start at `folder`.
-    /// Symlinks are not looked at.
+    /// The absolute form of `path`, without `.`, `..` and double slashes.
+    ///
+    /// Relative paths start at `folder`. Symlinks are not looked at.
     package static func absolute(_ path: String, in folder: String) -> String {
         let whole = path.hasPrefix("/") ? path : folder + "/" + path
         var parts: [Substring] = []

@@ -67,12 +67,16 @@ package struct ChildProcess: ~Copyable, Sendable {
     /// The number that `wait(any:milliseconds:)` takes; it lives as long as this value.
     package var handle: Int32 { descriptor.raw }
 
-    /// Sends `signal` to the child's process group. A child that has ended is no error.
+    /// Sends `signal` to the child's process group.
+    ///
+    /// A child that has ended is no error.
     package func signal(_ signal: Int32) {
         _ = Glibc.kill(-pid, signal)
     }
 
-    /// How the child ended, nil while it lives. After the first answer the pid may be another's.
+    /// How the child ended, nil while it lives.
+    ///
+    /// After the first answer the pid may be another's.
     package func poll() throws(SystemError) -> ExitStatus? {
         var status: Int32 = 0
         while true {

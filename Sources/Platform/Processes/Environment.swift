@@ -21,7 +21,11 @@ package enum Environment {
 
     /// Writes all of `text` to the descriptor (1 stdout, 2 stderr).
     package static func write(_ text: String, to descriptor: Int32) throws(SystemError) {
-        let bytes = Array(text.utf8)
+        try write(Array(text.utf8), to: descriptor)
+    }
+
+    /// Writes all of `bytes` to the descriptor.
+    package static func write(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
         var done = 0
         while done < bytes.count {
             let (n, code) = unsafe bytes.withUnsafeBytes { pointer -> (Int, Int32) in

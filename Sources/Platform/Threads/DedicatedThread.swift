@@ -29,7 +29,7 @@ internal import Glibc
         unsafe pthread_attr_destroy(&attributes)
         precondition(code == 0, "pthread_create: \(Errno.name(code))")
         self.handle = handle
-        unsafe pthread_setname_np(handle, String(name.prefix(15)))
+        unsafe cl_name_thread(handle, String(name.prefix(15)))
     }
 
     /// Waits until the thread has ended. Call once.

@@ -71,12 +71,19 @@ package struct StageLoop {
     package var statistics: StatsAccumulator
     /// Told after each batch: units and bytes of files that it stands for.
     package var progress: (_ units: Int, _ bytes: UInt64) -> Void
+    /// Throws a `cancelled` failure when the stage has to stop; asked before each batch and commit.
+    package var checkStop: () throws -> Void
+    /// Whether what is done may still be committed when the stage has to stop: not when somebody
+    /// else has the job by now.
+    package var mayCommit: () -> Bool
 
     package init(
         stage: any Stage, source: any BatchSource, sink: any BatchSink,
         threads: Int = processorCount, firstBatch: Int = 0,
         statistics: StatsAccumulator = StatsAccumulator(),
-        progress: @escaping (_ units: Int, _ bytes: UInt64) -> Void = { _, _ in }
+        progress: @escaping (_ units: Int, _ bytes: UInt64) -> Void = { _, _ in },
+        checkStop: @escaping () throws -> Void = { try Interruption.check() },
+        mayCommit: @escaping () -> Bool = { true }
     ) {
         self.stage = stage
         self.source = source
@@ -86,6 +93,8 @@ package struct StageLoop {
         self.firstBatch = firstBatch
         self.statistics = statistics
         self.progress = progress
+        self.checkStop = checkStop
+        self.mayCommit = mayCommit
     }
 
     private struct Worked: Sendable {
@@ -108,7 +117,7 @@ package struct StageLoop {
                 threads: threads, window: window, name: stage.name,
                 makeWorker: { [stage, sink] _ in try StageLoop.worker(stage, sink) },
                 next: {
-                    try Interruption.check()
+                    try checkStop()
                     return try source.next()
                 },
                 collect: { _, worked in
@@ -116,14 +125,17 @@ package struct StageLoop {
                     add(worked.output, to: &statistics)
                     progress(worked.inputUnits, worked.bytes)
                     uncommitted.append((worked.encoded, statistics.state))
-                    try committer.commit(&uncommitted, below: stage.durableBelow())
+                    if mayCommit() {
+                        try committer.commit(&uncommitted, below: stage.durableBelow())
+                    }
                 })
-        } catch let failure as Failure where failure.kind == .cancelled {
+        } catch let failure as Failure where failure.kind == .cancelled && mayCommit() {
             try stage.flush()
             try committer.commit(&uncommitted, below: stage.durableBelow())
             throw failure
         }
         try stage.flush()
+        if !mayCommit() { try checkStop() }
         try committer.commit(&uncommitted, below: stage.durableBelow())
         guard uncommitted.isEmpty else {
             throw Failure(.bug, "stage \(stage.name) ended with results that are not durable")

@@ -8,8 +8,7 @@ package import Platform
 package final class StreamCheckpoint: Sendable {
     /// How far a tool came.
     package struct Position: Codable, Sendable, Equatable {
-        /// Units of the input that are done.
-        package var inputUnits = 0
+        /// Batches of the input that are done.
         package var batches = 0
         /// Bytes of output.
         package var outputBytes: UInt64 = 0

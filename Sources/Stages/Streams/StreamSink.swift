@@ -30,7 +30,6 @@ package final class StreamSink: BatchSink, Sendable {
         for batch in batches {
             try write(batch.lines)
             position.outputBytes += UInt64(batch.lines.count)
-            position.inputUnits += batch.units
         }
         position.batches = checkpoint.inputChunks
         position.lastPath = checkpoint.lastPath

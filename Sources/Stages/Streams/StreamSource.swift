@@ -9,41 +9,31 @@ package final class StreamSource: BatchSource {
     private let batchUnits: Int
     private var number: Int
     private var seq: Int
-    private var toSkip: Int
+    private let resumeAfter: [UInt8]?
     private var after: [UInt8]?
     private var afterIsUnreadable = false
     private var ended = false
 
     /// Batches of the units that `reader` gives.
     ///
-    /// - Parameter skipping: units at the beginning that an earlier run has done already.
+    /// - Parameter resumeAfter: units up to and with this path were done by an earlier run.
     package init(
-        _ reader: NDJSONReader, skipping: Int = 0, firstBatch: Int = 0,
+        _ reader: NDJSONReader, resumeAfter: [UInt8]? = nil, firstBatch: Int = 0,
         batchUnits: Int = 1024
     ) {
         self.reader = reader
         self.batchUnits = batchUnits
         number = firstBatch
-        seq = skipping
-        toSkip = skipping
+        seq = 0
+        self.resumeAfter = resumeAfter
     }
 
     package func next() throws -> (any PendingBatch)? {
-        while toSkip > 0 {
-            guard let line = try nextLine() else { break }
-            guard case .unit(let unit) = line else {
-                throw Failure(
-                    .usage, "the list is shorter than the checkpoint says",
-                    hint: "Give the list that the checkpoint was made with")
-            }
-            toSkip -= 1
-            remember(unit)
-        }
         guard !ended else { return nil }
         var units: [Unit] = []
         var bytes: UInt64 = 0
-        let from = after
-        let fromIsUnreadable = afterIsUnreadable
+        var from = after
+        var fromIsUnreadable = afterIsUnreadable
         while units.count < batchUnits && bytes < 256 << 20 {
             guard let line = try nextLine() else {
                 ended = true
@@ -53,6 +43,11 @@ package final class StreamSource: BatchSource {
             case .unit(let unit):
                 try checkOrder(unit)
                 remember(unit)
+                if let resumeAfter, comparePaths(unit.path, resumeAfter) <= 0 {
+                    from = after
+                    fromIsUnreadable = afterIsUnreadable
+                    continue
+                }
                 bytes &+= unit.metadata.kind == .file ? unit.metadata.size : 0
                 units.append(unit)
             case .overlay:

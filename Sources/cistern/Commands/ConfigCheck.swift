@@ -12,7 +12,7 @@ struct ConfigCheck: ParsableCommand {
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
-    /// What `--json` prints. A URL may carry a password, so the store's is cut down to its path.
+    /// What `--json` prints.
     struct Report: Encodable {
         struct Pipeline: Encodable {
             var name: String

@@ -28,9 +28,10 @@ struct Worker: ParsableCommand {
         if let parent, !ChildProcess.becomeParentBound(to: parent) { return }
         let configuration = try config.load()
         let (table, _) = try configuration.jobTable(with: id)
-        let loop = WorkerLoop(
-            table: table, run: id, runner: try StageRunner(configuration: configuration))
+        let runner = try StageRunner(configuration: configuration)
+        let loop = WorkerLoop(table: table, run: id, runner: runner)
         try loop.work()
+        try runner.close()
     }
 
     /// How the dispatcher starts workers: this executable, whatever became of its file meanwhile.

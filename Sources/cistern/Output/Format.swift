@@ -53,8 +53,9 @@ enum Format {
             + "\(padded(rest / 3600)):\(padded(rest / 60 % 60)):\(padded(rest % 60))Z"
     }
 
-    /// The date of a day number since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date
-    /// algorithms", civil_from_days).
+    /// The date of a day number since 1970-01-01.
+    ///
+    /// After Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
     private static func civil(_ days: Int) -> (Int, Int, Int) {
         let z = days + 719_468
         let era = (z >= 0 ? z : z - 146_096) / 146_097

@@ -22,7 +22,9 @@ extension Configuration {
         Path.kind(jobTablePath) == nil ? nil : try openJobTable()
     }
 
-    /// The job table with the run `id` in it. Throws `usage` when there is no such run.
+    /// The job table with the run `id` in it.
+    ///
+    /// Throws `usage` when there is no such run.
     func jobTable(with id: String) throws(Failure) -> (SQLiteJobTable, Run) {
         guard let table = try existingJobTable(), let run = try table.run(id) else {
             throw Failure(.usage, "there is no run \(id)", hint: "`cistern runs` lists them")

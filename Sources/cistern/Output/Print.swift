@@ -8,6 +8,8 @@ enum Print {
     /// Writes a line to standard output.
     static func line(_ text: String) throws(SystemError) { try out(text + "\n") }
 
-    /// Writes a note to standard error. It is not worth failing for.
+    /// Writes a note to standard error.
+    ///
+    /// It is not worth failing for.
     static func note(_ text: String) { try? Environment.write("cistern: \(text)\n", to: 2) }
 }

@@ -2,7 +2,9 @@ internal import Dispatcher
 internal import JobTable
 internal import Platform
 
-/// A run as JSON: documented API. Times are nanoseconds since the epoch; what is not known is left
+/// A run as JSON: documented API.
+///
+/// Times are nanoseconds since the epoch; what is not known is left
 /// out.
 struct RunDocument: Encodable {
     /// A job of the run.

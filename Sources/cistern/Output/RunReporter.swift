@@ -32,7 +32,9 @@ struct RunRate {
     private(set) var unitsPerSecond = 0.0
     private(set) var bytesPerSecond = 0.0
 
-    /// Takes the counters of all jobs. Stages begin at zero again, so only growth counts.
+    /// Takes the counters of all jobs.
+    ///
+    /// Stages begin at zero again, so only growth counts.
     mutating func update(_ jobs: [Job]) {
         let units = jobs.reduce(0) { $0 + $1.progress.units }
         let bytes = jobs.reduce(0) { $0 + $1.progress.bytes }

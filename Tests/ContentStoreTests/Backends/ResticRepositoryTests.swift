@@ -6,13 +6,13 @@ import Testing
 /// The restics of this machine: the installed one and the one that CISTERN_NEWER_RESTIC names.
 ///
 /// None gives a visible notice instead of the tests.
-let restics: [String] = [
+private let restics: [String] = [
     "/usr/bin/restic", ProcessInfo.processInfo.environment["CISTERN_NEWER_RESTIC"] ?? "",
 ].filter { FileManager.default.isExecutableFile(atPath: $0) }
 
 /// Runs a restic on `repository` with the password `secret`; returns what it printed.
 @discardableResult
-func run(_ restic: String, _ repository: String, _ arguments: [String]) throws -> Data {
+private func run(_ restic: String, _ repository: String, _ arguments: [String]) throws -> Data {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: restic)
     process.arguments = ["-r", repository, "--no-cache"] + arguments

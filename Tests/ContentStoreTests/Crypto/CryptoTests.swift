@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Bytes from hexadecimal digits; spaces are passed over.
-func bytes(_ hex: String) -> [UInt8] {
+func unhex(_ hex: String) -> [UInt8] {
     let digits = hex.filter { !$0.isWhitespace }.map { UInt8($0.hexDigitValue ?? 0) }
     return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
 }
@@ -79,12 +79,12 @@ func someDigest(_ seed: UInt64) -> Digest {
     func authenticatesAsPoly1305AESSays(
         r: String, k: String, nonce: String, message: String, code: String
     ) throws {
-        let key = try #require(MasterKey([UInt8](repeating: 7, count: 32) + bytes(k) + bytes(r)))
-        let sealed = bytes(nonce) + bytes(message) + bytes(code)
+        let key = try #require(MasterKey([UInt8](repeating: 7, count: 32) + unhex(k) + unhex(r)))
+        let sealed = unhex(nonce) + unhex(message) + unhex(code)
         #expect(Sealer(key: key).isAuthentic(sealed.span) == true)
-        let opener = try StreamOpener(key: key, iv: bytes(nonce).span)
-        for byte in bytes(message) { opener.verify([byte].span) }
-        #expect(opener.finish(bytes(code).span) == true)
+        let opener = try StreamOpener(key: key, iv: unhex(nonce).span)
+        for byte in unhex(message) { opener.verify([byte].span) }
+        #expect(opener.finish(unhex(code).span) == true)
         for i in sealed.indices {
             var damaged = sealed
             damaged[i] ^= 0x10
@@ -94,20 +94,20 @@ func someDigest(_ seed: UInt64) -> Digest {
 
     /// NIST SP 800-38A, F.5.5 CTR-AES256.Encrypt; and a counter that overflows its low half.
     @Test func encryptsAsSP800_38ASays() throws {
-        let key = bytes("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
-        let plain = bytes(
+        let key = unhex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
+        let plain = unhex(
             """
             6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51
             30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710
             """)
-        let cipher = bytes(
+        let cipher = unhex(
             """
             601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5
             2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6
             """)
         let master = try #require(MasterKey(key + [UInt8](repeating: 1, count: 32)))
         let opener = try StreamOpener(
-            key: master, iv: bytes("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").span)
+            key: master, iv: unhex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").span)
         var output: [UInt8] = []
         for part in [0..<5, 5..<16, 16..<64] {
             opener.update(Array(cipher[part]).span, into: &output)

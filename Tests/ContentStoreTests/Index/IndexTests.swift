@@ -36,7 +36,7 @@ struct IndexedPack: Equatable {
         (0..<count).map { i in
             let id = someDigest(UInt64(1000 + i))
             let type: BlobType = i % 2 == 0 ? .data : .tree
-            return IndexedPack(id: id, entries: entries(blobs, seed: UInt64(i + 1), type: type))
+            return IndexedPack(id: id, entries: packEntries(blobs, seed: UInt64(i + 1), type: type))
         }
     }
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Entries of a pack, without gaps, that depend on `seed` alone.
-func entries(_ count: Int, seed: UInt64, type: BlobType = .data) -> [PackEntry] {
+func packEntries(_ count: Int, seed: UInt64, type: BlobType = .data) -> [PackEntry] {
     var generator = SeededGenerator(seed: seed)
     var offset: UInt64 = 0
     return (0..<count).map { i in
@@ -29,7 +29,7 @@ func entries(_ count: Int, seed: UInt64, type: BlobType = .data) -> [PackEntry] 
 
     @Test(arguments: [0, 1, 2, 1000, 1595, 1596, 1597, 5000])
     func readsBackWhatItWrote(count: Int) throws {
-        let written = entries(count, seed: 5)
+        let written = packEntries(count, seed: 5)
         let file = pack(written)
         #expect(PackHeader.expectedSize(written) == UInt64(file.count))
         var reads = 0
@@ -43,7 +43,7 @@ func entries(_ count: Int, seed: UInt64, type: BlobType = .data) -> [PackEntry] 
     }
 
     @Test func refusesWhatDoesNotFit() throws {
-        let file = pack(entries(10, seed: 6))
+        let file = pack(packEntries(10, seed: 6))
         func decode(_ file: [UInt8]) throws(Failure) {
             _ = try PackHeader.decode(size: UInt64(file.count), sealer: sealer) {
                 range throws(Failure) in
@@ -80,12 +80,12 @@ func entries(_ count: Int, seed: UInt64, type: BlobType = .data) -> [PackEntry] 
         var corpus: [[UInt8]] = [[]]
         for count in [1, 3, 9] {
             var plain: [UInt8] = []
-            let tail = PackHeader.encode(entries(count, seed: UInt64(count)), sealer: sealer)
+            let tail = PackHeader.encode(packEntries(count, seed: UInt64(count)), sealer: sealer)
             try sealer.open(tail.span.extracting(0..<(tail.count - 4)), into: &plain)
             corpus.append(plain)
         }
         fuzz("pack header", corpus: corpus) { _ = try? PackHeader.parse($0.span) }
-        let files = [pack(entries(2, seed: 1)), pack([])]
+        let files = [pack(packEntries(2, seed: 1)), pack([])]
         fuzz("pack", corpus: files, rounds: 5000) { file in
             _ = try? PackHeader.decode(size: UInt64(file.count), sealer: sealer) {
                 range throws(Failure) in

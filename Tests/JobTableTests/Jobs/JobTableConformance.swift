@@ -257,6 +257,37 @@ struct JobTableConformance {
     }
 
     @Test(arguments: TableUnderTest.all)
+    func takesAStopForNoFailure(_ kind: TableUnderTest) throws {
+        let table = try table(kind)
+        let run = try begin(table, ["a"])
+        for _ in 0..<20 {
+            let job = try #require(try table.lease(run: run.id, worker: worker, for: 60))
+            let after = try table.complete(
+                job.id, worker: worker, progress: JobProgress(),
+                outcome: .failed(Failure(.cancelled, "stopped by SIGTERM")))
+            #expect(after.state == .queued)
+            #expect(after.status.errorCount == 0)
+            #expect(after.status.attempts == 0)
+        }
+    }
+
+    @Test(arguments: TableUnderTest.all)
+    func leasesFromTheOldestRunUnlessItsJobsFailed(_ kind: TableUnderTest) throws {
+        let table = try table(kind)
+        _ = try begin(table, ["a", "b"])
+        _ = try begin(table, ["c", "d"], pipeline: "weekly")
+        var order: [String] = []
+        while let job = try table.lease(run: nil, worker: worker, for: 60) {
+            order.append(job.module)
+            let bad = job.module == "a"
+            _ = try table.complete(
+                job.id, worker: worker, progress: JobProgress(),
+                outcome: bad ? .failed(Failure(.module, "out")) : .done(result: nil))
+        }
+        #expect(order == ["a", "b", "c", "d", "a"])
+    }
+
+    @Test(arguments: TableUnderTest.all)
     func cancelsQueuedJobsAtOnceAndLeasedOnesAtTheirRenewal(_ kind: TableUnderTest) throws {
         let table = try table(kind)
         let run = try begin(table)

@@ -41,7 +41,7 @@ struct RetryPolicyTests {
         #expect(policy.decide(kind, attempts: 1, elapsed: 0, random: 0) == .fail)
     }
 
-    @Test func cancelsWhatWasCancelled() {
-        #expect(policy.decide(.cancelled, attempts: 1, elapsed: 0, random: 0) == .cancel)
+    @Test func givesBackWhatWasAskedToStop() {
+        #expect(policy.decide(.cancelled, attempts: 1, elapsed: 0, random: 0) == .giveBack)
     }
 }

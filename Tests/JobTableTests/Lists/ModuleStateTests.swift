@@ -100,6 +100,23 @@ struct ModuleStateTests {
         #expect(try state.list(testKey)?.units == 10)
     }
 
+    @Test func tellsASecondWriterThatItIsNotAlone() throws {
+        let stale = try open()
+        let fresh = try open()
+        _ = try stale.openList(testKey, definition: [])
+        _ = try fresh.openList(testKey, definition: [])
+        let chunk = compress(makeChunk(0, from: 0, count: 10))
+        _ = try fresh.append(testKey, [chunk], checkpoint: Checkpoint(inputChunks: 1))
+        let failure = #expect(throws: Failure.self) {
+            try stale.append(testKey, [chunk], checkpoint: Checkpoint(inputChunks: 1))
+        }
+        #expect(failure?.kind == .locked)
+        // Opened again, it goes on from what is there.
+        #expect(try stale.openList(testKey, definition: []).chunks == 1)
+        let next = compress(makeChunk(1, from: 10, count: 10))
+        _ = try stale.append(testKey, [next], checkpoint: Checkpoint(inputChunks: 2))
+    }
+
     @Test func refusesToGoOnWithAFinishedOrUnknownList() throws {
         let state = try open()
         #expect(throws: Failure.self) {

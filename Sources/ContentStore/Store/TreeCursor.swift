@@ -1,0 +1,135 @@
+package import Platform
+
+/// Reads the nodes of one tree, one after the other, in constant memory: a directory of a million
+/// entries is a blob of hundreds of megabytes.
+///
+/// Every byte is authenticated before a node of it is given out; small trees are compared with
+/// their id as well, large ones at their end. Not for use by two threads at once.
+package final class TreeCursor {
+    /// Trees up to this size are read at once.
+    private static let smallTree = 4 << 20
+
+    private var parser = TreeParser()
+    private var stream: LargeBlobReader?
+    private var finished = false
+
+    /// Begins to read the tree `id`.
+    ///
+    /// - Throws: `Failure` when no copy of it can be read.
+    package init(_ id: Digest, reader: BlobReader, store: Store) throws(Failure) {
+        let locations = try store.index.locations(id, .tree)
+        if let large = locations.first, large.contentLength > TreeCursor.smallTree {
+            stream = try LargeBlobReader.open(id, locations, store: store)
+        } else {
+            var plain: [UInt8] = []
+            try reader.read(id, .tree, into: &plain)
+            parser.feed(plain.span)
+        }
+    }
+
+    /// The next node, in the order of the names; nil at the end.
+    package func next() throws(Failure) -> TreeNode? {
+        while !finished {
+            if let node = try parser.next() { return node }
+            if let stream, let piece = try stream.next() {
+                parser.feed(piece.span)
+            } else {
+                try parser.finish()
+                finished = true
+            }
+        }
+        return nil
+    }
+}
+
+/// Reads a blob that does not fit in memory, in two passes over its sealed bytes: the first
+/// authenticates, the second opens, piece by piece.
+final class LargeBlobReader {
+    // Small, because repetitive JSON may expand a hundredfold.
+    private static let pieceSize: UInt64 = 64 << 10
+
+    private let id: Digest
+    private let store: Store
+    private let location: BlobLocation
+    private let opener: StreamOpener
+    private let decompressor: ZstdStreamDecompressor?
+    private let hasher = SHA256Hasher()
+    private var offset: UInt64
+    private let end: UInt64
+
+    /// Opens the first of `locations` that is authentic.
+    static func open(
+        _ id: Digest, _ locations: [BlobLocation], store: Store
+    ) throws(Failure) -> LargeBlobReader {
+        var problems: [String] = []
+        for location in locations {
+            do throws(Failure) {
+                return try LargeBlobReader(id, location, store)
+            } catch {
+                if error.kind == .store { try store.index.markBad(id, .tree, in: location.pack) }
+                problems.append("pack \(location.pack.short): \(error)")
+            }
+        }
+        throw Failure(
+            .store, "tree \(id.short) cannot be read", cause: problems.joined(separator: "; "))
+    }
+
+    private init(_ id: Digest, _ location: BlobLocation, _ store: Store) throws(Failure) {
+        self.id = id
+        self.store = store
+        self.location = location
+        let start = location.offset
+        let stop = start + UInt64(location.storedLength)
+        let iv = try LargeBlobReader.read(store, location, start..<(start + 16))
+        let verifier = try StreamOpener(key: store.key, iv: iv.span)
+        var at = start + 16
+        while at < stop - 16 {
+            let next = min(at + LargeBlobReader.pieceSize, stop - 16)
+            let piece = try LargeBlobReader.read(store, location, at..<next)
+            verifier.verify(piece.span)
+            at = next
+        }
+        let tag = try LargeBlobReader.read(store, location, at..<stop)
+        guard verifier.finish(tag.span) else { throw Failure(.store, "the MAC does not match") }
+        opener = try StreamOpener(key: store.key, iv: iv.span)
+        decompressor = location.plainLength == nil ? nil : ZstdStreamDecompressor()
+        offset = start + 16
+        end = stop - 16
+    }
+
+    private static func read(
+        _ store: Store, _ location: BlobLocation, _ range: Range<UInt64>
+    ) throws(Failure) -> [UInt8] {
+        var bytes: [UInt8] = []
+        do throws(BackendError) {
+            try store.backend.read(ObjectKey(.pack, location.pack), range, into: &bytes)
+        } catch {
+            throw error.failure(at: store.backend.location)
+        }
+        return bytes
+    }
+
+    /// The next piece of content; nil at the end, once it has proven to be the blob.
+    func next() throws(Failure) -> [UInt8]? {
+        while offset < end {
+            let next = min(offset + LargeBlobReader.pieceSize, end)
+            let sealed = try LargeBlobReader.read(store, location, offset..<next)
+            offset = next
+            var opened: [UInt8] = []
+            opener.update(sealed.span, into: &opened)
+            var plain: [UInt8] = []
+            if let decompressor {
+                try decompressor.update(
+                    opened.span, into: &plain, limit: location.contentLength)
+            } else {
+                plain = opened
+            }
+            hasher.update(plain.span)
+            if !plain.isEmpty { return plain }
+        }
+        guard hasher.finish() == id else {
+            throw Failure(.store, "tree \(id.short) is not what its id says")
+        }
+        return nil
+    }
+}

@@ -1,0 +1,50 @@
+internal import Dispatcher
+internal import JobTable
+internal import Manifest
+internal import Platform
+
+/// Runs the stages of one job in this process: what a worker does.
+final class StageRunner: JobRunner {
+    private let configuration: Configuration
+    private let store: Monitor<StoreHandle?>
+
+    init(configuration: Configuration) throws(Failure) {
+        self.configuration = configuration
+        store = Monitor(nil)
+    }
+
+    func run(
+        job: Job, pipeline: PipelineDefinition, module: ModuleDefinition, control: JobControl
+    ) throws -> JobOutcome {
+        let run = try ModuleRun(
+            id: job.run, module: module, configuration: configuration, control: control,
+            store: { try self.openStore() })
+        var summary = JobSummary()
+        for stage in pipeline.stages {
+            try control.check()
+            try run.perform(stage)
+            try run.add(stage.kind, to: &summary)
+        }
+        try run.keepRuns(pipeline.keepRuns ?? configuration.keepRuns)
+        let encoded = try summary.result.encoded()
+        return summary.result.note == nil ? .done(result: encoded) : .partly(result: encoded)
+    }
+
+    /// The store is opened by the first job that needs it and kept for the next ones.
+    private func openStore() throws(Failure) -> StoreHandle {
+        if let handle = store.with({ $0 }) {
+            try handle.checkLock()
+            try handle.refresh()
+            return handle
+        }
+        let handle = try StoreHandle.open(configuration, creating: true)
+        store.with { $0 = handle }
+        return handle
+    }
+
+    /// Gives the store's lock back.
+    func close() throws(Failure) {
+        try store.with { $0 }?.close()
+        store.with { $0 = nil }
+    }
+}

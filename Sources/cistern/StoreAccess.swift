@@ -1,0 +1,118 @@
+internal import ContentStore
+internal import Dispatcher
+internal import Platform
+
+/// The configured store, open and locked for as long as the process works on it.
+final class StoreHandle: Sendable {
+    /// Seconds after which a long-lived process looks at the store's listings again.
+    private static let refreshInterval: Double = 10
+
+    let store: Store
+    /// The name under which this process journals what it does.
+    let session: String
+    private let lock: RepositoryLock
+    private let refreshed: Monitor<Double>
+
+    private init(store: Store) throws(Failure) {
+        self.store = store
+        session = StoreSession.newName()
+        lock = try store.lock(session: session)
+        try store.refresh(session: session)
+        refreshed = Monitor(monotonicSeconds())
+    }
+
+    /// Opens the store of `configuration` and takes a shared lock on it.
+    ///
+    /// - Parameter creating: make the store, and its password file, when this is the first use of
+    ///   both store and state. A store that the state knows and that is gone is never made anew:
+    ///   it is a disk that is not mounted.
+    static func open(
+        _ configuration: Configuration, creating: Bool = false
+    ) throws(Failure) -> StoreHandle {
+        let password = try StoreAccess.password(configuration, creating: creating)
+        let backend = try StoreAccess.backend(configuration, creating: creating)
+        if creating, try !Store.exists(backend) {
+            try Store.create(on: backend, password: password, cost: StoreAccess.keyCost)
+            Print.note(
+                "made a new store at \(backend.location); its password is in "
+                    + StoreAccess.passwordFile(configuration)
+                    + ": keep a copy elsewhere, without it the store cannot be read")
+        }
+        return try StoreHandle(
+            store: try Store(
+                backend: backend, password: password, stateDirectory: configuration.state))
+    }
+
+    /// Looks at the store's listings again unless that was done just now.
+    func refresh() throws(Failure) {
+        let due = refreshed.with { monotonicSeconds() - $0 >= StoreHandle.refreshInterval }
+        guard due else { return }
+        try store.refresh(session: session)
+        refreshed.with { $0 = monotonicSeconds() }
+    }
+
+    /// Throws when the lock is lost: others may be deleting then.
+    func checkLock() throws(Failure) {
+        try lock.check()
+    }
+
+    /// Gives the store back.
+    func close() throws(Failure) {
+        try lock.release()
+    }
+}
+
+/// Where the configured store is and what opens it.
+enum StoreAccess {
+    /// The password is 256 random bits, which no guessing finds; scrypt needs to cost nothing.
+    static let keyCost = KeyFile.Cost(n: 16384, r: 8, p: 1)
+
+    /// The password file that the configuration names, or the one beside the state.
+    static func passwordFile(_ configuration: Configuration) -> String {
+        configuration.store.passwordFile ?? "\(configuration.state)/store.key"
+    }
+
+    /// The store's password, made on first use.
+    static func password(
+        _ configuration: Configuration, creating: Bool
+    ) throws(Failure) -> [UInt8] {
+        let path = passwordFile(configuration)
+        if creating, Path.kind(path) == nil, !isKnown(configuration) {
+            do {
+                try AtomicFile.makeDirectories(Path.folder(of: path))
+            } catch {
+                throw Failure(
+                    .usage, "password file \(path) cannot be made", cause: error.reason)
+            }
+            return try PasswordFile.create(path)
+        }
+        return try PasswordFile.read(path)
+    }
+
+    /// The backend of the store's URL.
+    static func backend(
+        _ configuration: Configuration, creating: Bool
+    ) throws(Failure) -> any Backend {
+        let url = configuration.store.url
+        guard url.hasPrefix("file:") else {
+            throw Failure(
+                .usage, "store \(url) is of a kind that this version does not have",
+                hint: "file: and a path")
+        }
+        let path = String(url.dropFirst("file:".count))
+        let mayCreate = creating && !isKnown(configuration)
+        if !mayCreate && Path.kind(path) == nil {
+            throw Failure(
+                .store, "the store \(url) is not there",
+                hint: isKnown(configuration)
+                    ? "It was there before: is its disk mounted?"
+                    : "`cistern store init` makes it")
+        }
+        return try FileBackend(path: path, create: mayCreate)
+    }
+
+    /// Whether this state has worked with a store before.
+    private static func isKnown(_ configuration: Configuration) -> Bool {
+        Path.kind("\(configuration.state)/stores") != nil
+    }
+}

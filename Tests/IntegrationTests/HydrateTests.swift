@@ -1,0 +1,115 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Filling a directory again.
+@Suite(.temporaryFolder) struct HydrateTests {
+    private func inode(_ path: String) throws -> Int {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        return try #require(attributes[.systemFileNumber] as? Int)
+    }
+
+    @Test func onlyWhatDiffersIsWritten() throws {
+        let scene = try Scene { try Scene.mixed(&$0, $1) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        let files = Corpus.files(target + "/small")
+        let before = try files.map { try inode("\(target)/small/\($0)") }
+        // One with other content of the same size and time, one cut, one gone, one of other kind.
+        try Damage.flipByte("\(target)/small/\(files[1])")
+        try Damage.truncate("\(target)/small/\(files[2])", to: 1)
+        try FileManager.default.removeItem(atPath: "\(target)/small/\(files[3])")
+        try FileManager.default.removeItem(atPath: "\(target)/small/\(files[4])")
+        try FileManager.default.createDirectory(
+            atPath: "\(target)/small/\(files[4])/inner", withIntermediateDirectories: true)
+        try scene.fleet.cistern("hydrate", "data", "--to", target, "--delete")
+        #expect(try TreeComparison.differences(scene.module, target) == [])
+        for (i, file) in files.enumerated() where ![1, 2, 3, 4].contains(i) {
+            #expect(try inode("\(target)/small/\(file)") == before[i], "written again: \(file)")
+        }
+    }
+
+    @Test func deletesOnlyWhenAsked() throws {
+        let scene = try Scene { try $0.small($1, count: 100) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        let extra = target + "/extra/deep"
+        try FileManager.default.createDirectory(atPath: extra, withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: extra + "/file"))
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        #expect(FileManager.default.fileExists(atPath: extra + "/file"))
+        try scene.fleet.cistern("hydrate", "data", "--to", target, "--delete")
+        #expect(try TreeComparison.differences(scene.module, target) == [])
+    }
+
+    @Test func olderSnapshotsHydrate() throws {
+        let scene = try Scene { try $0.small($1, count: 300) }
+        try scene.fleet.cistern("dehydrate", "data")
+        try Command("cp", ["-a", scene.module, folder()("old")]).run().expect()
+        let restic = try #require(Restic.all.first)
+        let first = try #require(scene.fleet.snapshots(restic).first?["id"].string)
+        var corpus = Corpus(seed: 5)
+        _ = try corpus.churn(scene.module)
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        #expect(try TreeComparison.differences(scene.module, target) == [])
+        // Back in time, over what is there.
+        try scene.fleet.cistern(
+            "hydrate", "data", "--snapshot", String(first.prefix(8)), "--to", target, "--delete")
+        #expect(try TreeComparison.differences(folder()("old"), target) == [])
+    }
+
+    /// A symlink where a folder should be is replaced, and nothing is written through it.
+    @Test func nothingIsWrittenOutsideOfTheTarget() throws {
+        let scene = try Scene { try $0.small($1, count: 200) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let outside = try folder()("outside")
+        let target = try folder()("copy")
+        for path in [outside, target] {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        }
+        try FileManager.default.createSymbolicLink(
+            atPath: target + "/000", withDestinationPath: outside)
+        _ = try scene.fleet.command(["hydrate", "data", "--to", target]).run()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: outside) == [])
+        try scene.fleet.cistern("hydrate", "data", "--to", target, "--delete")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: outside) == [])
+        #expect(try TreeComparison.differences(scene.module, target) == [])
+    }
+
+    /// Damaged content never stands under its name, and the rest is there.
+    @Test func damagedContentIsNotRestored() throws {
+        let scene = try Scene { corpus, path in
+            try corpus.small("\(path)/small", count: 50)
+            try Data(corpus.noise(3_000_000)).write(to: URL(fileURLWithPath: path + "/hurt"))
+        }
+        try scene.fleet.cistern("dehydrate", "data")
+        let contents = try StoreContents(scene.fleet, #require(Restic.all.first))
+        let largest = try #require(
+            contents.blobs.filter { !$0.isTree }.max { $0.length < $1.length })
+        try scene.fleet.damage(largest)
+        let target = try folder()("copy")
+        let result = try scene.fleet.command(["hydrate", "data", "--to", target]).run()
+        #expect(result.status == .exited(3), "\(result)")
+        #expect((result.text + result.errorText).contains("hurt"), "\(result)")
+        #expect(!FileManager.default.fileExists(atPath: target + "/hurt"))
+        #expect(Corpus.files(target).count == 50)
+    }
+
+    /// As another user owners stay one's own, and everything else is as it was.
+    @Test(.enabled(if: isRoot)) func hydratesWithoutRoot() throws {
+        let scene = try Scene { corpus, path in try corpus.small(path, count: 100) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let base = try folder().path
+        try Command("chown", ["-R", "65534:65534", base]).run().expect()
+        var command = scene.fleet.command(["hydrate", "data", "--to", base + "/copy"])
+        // The program may lie where only root looks.
+        command.program = base + "/cistern"
+        try FileManager.default.copyItem(atPath: Project.cistern, toPath: command.program)
+        try command.asUser(65_534).run().expect()
+        #expect(try TreeComparison.differences(scene.module, base + "/copy") == [])
+    }
+}

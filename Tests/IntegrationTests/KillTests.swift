@@ -1,0 +1,93 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// kill -9 of workers and dispatcher, at every commit point and at random times.
+@Suite(.temporaryFolder, .serialized) struct KillTests {
+    /// Dies once at each point between two durable steps that an undisturbed run goes through.
+    @Test func everyCommitPoint() throws {
+        let trial = try Trial(files: 2200)
+        #expect(trial.points.count > 20, "\(trial.points)")
+        for point in trial.points {
+            let once = try folder()("once")
+            try? FileManager.default.removeItem(atPath: once)
+            try trial.run(
+                point, environment: ["CISTERN_CRASH_AT": point, "CISTERN_CRASH_ONCE": once]
+            ) { _, _ in }
+            // A point that is not reached again would make this test hollow.
+            if !FileManager.default.fileExists(atPath: once) {
+                notice("crash point \(point) was reached in the undisturbed run only")
+            }
+        }
+    }
+
+    /// The same, with dispatcher and workers dead at once as in a power cut of processes.
+    @Test func everyKindOfPointWithAllProcesses() throws {
+        let trial = try Trial(files: 1200)
+        var names: Set<String> = []
+        for point in trial.points where names.insert(String(point.prefix { $0 != ":" })).inserted {
+            let once = try folder()("once")
+            try? FileManager.default.removeItem(atPath: once)
+            try trial.run(
+                "all at \(point)",
+                environment: ["CISTERN_CRASH_AT": point, "CISTERN_CRASH_ONCE": once]
+            ) { running, _ in
+                _ = running.wait { _ in FileManager.default.fileExists(atPath: once) }
+                _ = try running.killAll()
+            }
+        }
+    }
+
+    enum Victim: CaseIterable { case worker, dispatcher, all }
+
+    /// `CISTERN_KILLS` kills at random times in each stage, of one worker, the dispatcher, or all.
+    @Test func randomTimesInEachStage() throws {
+        let kills = setting("CISTERN_KILLS", default: 6)
+        let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))
+        var generator = SeededGenerator(seed: seed)
+        let trial = try Trial(files: 4000)
+        for (stage, from, to) in trial.schedule {
+            for number in 1...kills {
+                let delay = Double.random(in: from...max(from + 0.001, to), using: &generator)
+                let victim = Victim.allCases[number % 3]
+                try trial.run(
+                    "CISTERN_SEED=\(seed), \(stage) kill \(number): \(victim) after \(delay) s"
+                ) { running, _ in
+                    let clock = ContinuousClock()
+                    let end = clock.now.advanced(by: .seconds(delay))
+                    _ = running.wait { _ in clock.now >= end }
+                    switch victim {
+                    case .worker:
+                        if let worker = running.descendants.randomElement(using: &generator) {
+                            kill(worker, SIGKILL)
+                        }
+                    case .dispatcher: running.signal(SIGKILL)
+                    case .all: _ = try running.killAll()
+                    }
+                }
+            }
+        }
+    }
+
+    /// A hydration that was killed is finished by the next, and leaves no temporary file.
+    @Test func hydrateGoesOn() throws {
+        let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))
+        var generator = SeededGenerator(seed: seed)
+        let scene = try Scene { try Scene.mixed(&$0, $1) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let whole = try scene.fleet.cistern("hydrate", "data", "--to", folder()("whole")).wall
+        for number in 1...setting("CISTERN_KILLS", default: 6) {
+            let target = try folder()("target\(number)")
+            let delay = Double.random(in: 0...whole, using: &generator)
+            let running = try scene.fleet.command(["hydrate", "data", "--to", target]).start()
+            let clock = ContinuousClock()
+            let end = clock.now.advanced(by: .seconds(delay))
+            _ = running.wait { _ in clock.now >= end }
+            _ = try running.killAll()
+            try scene.fleet.cistern("hydrate", "data", "--to", target)
+            let differences = try TreeComparison.differences(scene.module, target)
+            #expect(differences == [], "CISTERN_SEED=\(seed), killed after \(delay) s")
+            removeTree(target)
+        }
+    }
+}

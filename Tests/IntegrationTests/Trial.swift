@@ -1,0 +1,133 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// One undisturbed run, and the same run disturbed again and again, each from the same start.
+///
+/// The start has work for every stage: a module with a snapshot that has changed since, and a store
+/// with damaged content, which repair puts back from the module. The module is never written to,
+/// so the runs have to end with the same lists and the same tree.
+struct Trial {
+    static let stages = ["manifest", "check", "repair", "dehydrate"]
+
+    let start: Fleet
+    let reference: Fleet
+    let restic: Restic
+    let lists: [String: [JSON]]
+    let tree: String
+    /// The points that the undisturbed run reached, each `name:count`, in order.
+    let points: [String]
+    /// When each stage began, in seconds after the start, and when the run ended.
+    let schedule: [(stage: String, from: Double, to: Double)]
+    private let duplicates: Int
+
+    /// Makes the start in the test's folder and runs it undisturbed.
+    init(files: Int) throws {
+        restic = try #require(Restic.all.last, "the judge of these tests, restic, is not installed")
+        let scene = try Scene { corpus, path in
+            try corpus.small("\(path)/small", count: files)
+            try corpus.large("\(path)/large", count: 2, size: 12 << 20)
+            try corpus.nasty("\(path)/nasty")
+        }
+        start = scene.fleet
+        try start.cistern("run", "nightly")
+        var corpus = Corpus(seed: 3)
+        _ = try corpus.churn(scene.module + "/small")
+        // Wholly new content of many chunks, so that dehydrate has packs to write.
+        try corpus.large("\(scene.module)/more", count: 2, size: 20 << 20)
+        let contents = try StoreContents(start, restic)
+        for blob in contents.blobs.filter({ !$0.isTree }).sorted(by: { $0.id < $1.id }).prefix(6) {
+            try start.damage(blob)
+        }
+
+        reference = try start.copy(to: folder()("reference"))
+        let log = try folder()("points")
+        var command = reference.command(["run", "verify"])
+        command.environment["CISTERN_CRASH_LOG"] = log
+        schedule = try Trial.watch(reference, command.start())
+        points = try String(contentsOfFile: log, encoding: .utf8)
+            .split(separator: "\n").map(String.init).reduce(into: []) { all, point in
+                if !all.contains(point) { all.append(point) }
+            }
+        var lists: [String: [JSON]] = [:]
+        for stage in Trial.stages {
+            lists[stage] = try UnitStream(reference.results("data", stage, of: "verify")).comparable
+        }
+        self.lists = lists
+        tree = try reference.rootTree(restic, "data")
+        duplicates = try StoreContents(reference, restic).duplicates
+    }
+
+    /// Follows a run by `status` to its end and notes when it was in which stage.
+    private static func watch(
+        _ fleet: Fleet, _ running: RunningCommand
+    ) throws -> [(stage: String, from: Double, to: Double)] {
+        let clock = ContinuousClock()
+        let began = clock.now
+        func now() -> Double { began.duration(to: clock.now) / .seconds(1) }
+        var schedule: [(stage: String, from: Double, to: Double)] = []
+        while !running.isOver {
+            let status = try fleet.command(["status", "--json"]).run()
+            let running = try JSON(status.output)["runs"].array.first { $0["state"] == "running" }
+            guard let stage = running?["jobs"][0]["stage"].string else { continue }
+            if schedule.last?.stage == stage {
+                schedule[schedule.count - 1].to = now()
+            } else {
+                let from = schedule.last?.to ?? 0
+                schedule.append((stage, from, now()))
+            }
+        }
+        try running.wait().expect()
+        return schedule
+    }
+
+    /// Runs from the start in a folder of its own, lets `disturb` do its worst, resumes until the
+    /// run is done, and compares with the undisturbed run.
+    func run(
+        _ name: String, environment: [String: String] = [:],
+        disturb: (RunningCommand, Fleet) throws -> Void
+    ) throws {
+        let fleet = try start.copy(to: folder()("trial"))
+        defer { removeTree(fleet.folder) }
+        var command = fleet.command(["run", "verify"])
+        for (key, value) in environment { command.environment[key] = value }
+        let running = try command.start()
+        try disturb(running, fleet)
+        var last = try running.wait()
+        try running.waitForDescendants()
+        var attempts = 1
+        while last.status != .exited(0) {
+            attempts += 1
+            guard attempts < 5 else { throw TestError("\(name): not done after 5 runs: \(last)") }
+            last = try fleet.command(["run", "verify"]).run()
+        }
+        try compare(fleet, name)
+    }
+
+    private func compare(_ fleet: Fleet, _ name: String) throws {
+        for stage in Trial.stages {
+            let list = try UnitStream(fleet.results("data", stage, of: "verify")).comparable
+            let expected = lists[stage] ?? []
+            let differing = zip(list, expected).first { $0 != $1 }
+            #expect(
+                list.count == expected.count && differing == nil,
+                "\(name): the list of \(stage) differs: \(list.count) units against \(expected.count): \(differing.map { "\($0)" } ?? "")"
+            )
+        }
+        #expect(try fleet.rootTree(restic, "data") == tree, "\(name): another tree")
+        let contents = try StoreContents(fleet, restic)
+        let onDisk = Set(fleet.objects("data").map { String($0.suffix(64)) })
+        #expect(onDisk == contents.packs, "\(name): packs that no index names, or none of a name")
+        // The open batch may be uploaded twice, nothing else.
+        #expect(
+            contents.duplicates - duplicates <= 1024,
+            "\(name): \(contents.duplicates - duplicates) blobs were uploaded again")
+        // The damaged packs of the start are as they were where their blobs were put back; all
+        // that the snapshot needs has to be there and good.
+        let target = try folder()("restored")
+        defer { removeTree(target) }
+        try fleet.cistern("hydrate", "data", "--to", target)
+        let differences = try TreeComparison.differences(start.modules["data"] ?? "", target)
+        #expect(differences == [], "\(name)")
+    }
+}
