@@ -1,5 +1,7 @@
 /// Compares two relative paths in the order of lists: component by component, bytewise, so that
-/// `a/b` comes before `a-b`. Negative, 0 or positive as `a` is before, the same or after `b`.
+/// `a/b` comes before `a-b`.
+///
+/// Negative, 0 or positive as `a` is before, the same or after `b`.
 package func comparePaths(_ a: Span<UInt8>, _ b: Span<UInt8>) -> Int {
     let shared = min(a.count, b.count)
     for i in 0..<shared where a[i] != b[i] {
@@ -17,7 +19,9 @@ package func comparePaths(_ a: [UInt8], _ b: [UInt8]) -> Int {
 }
 
 /// Bytes whose plain bytewise order is the order of the paths: no name has a NUL, so it can stand
-/// for the slash. The root's key is empty and so the first.
+/// for the slash.
+///
+/// The root's key is empty and so the first.
 package func sortKey(_ path: [UInt8]) -> [UInt8] {
     path.map { $0 == UInt8(ascii: "/") ? 0 : $0 }
 }

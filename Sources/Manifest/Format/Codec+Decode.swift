@@ -251,7 +251,9 @@ private struct LineDecoder {
         seen.insert(.content)
     }
 
-    /// A path as a walk makes it. Anything else could lead outside of the module.
+    /// A path as a walk makes it.
+    ///
+    /// Anything else could lead outside of the module.
     @inline(__always) private mutating func path(
         _ read: (inout JSONCursor) throws(Failure) -> [UInt8]
     ) throws(Failure) -> [UInt8] {
@@ -296,7 +298,9 @@ private struct LineDecoder {
     }
 }
 
-/// Whether every component is a name: not empty, not `.` or `..`, without NUL. Empty is the root.
+/// Whether every component is a name: not empty, not `.` or `..`, without NUL.
+///
+/// Empty is the root.
 private func isRelativePath(_ path: Span<UInt8>) -> Bool {
     let count = path.count
     if count == 0 { return true }

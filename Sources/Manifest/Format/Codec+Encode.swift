@@ -1,7 +1,8 @@
 internal import Platform
 
-/// The unit format: one JSON object a line, UTF-8, no newline inside (DESIGN section 5; the keys
-/// are in docs/formats/units.md).
+/// The unit format: one JSON object a line, UTF-8, no newline inside.
+///
+/// The keys are in docs/formats/units.md.
 package enum Codec {
     /// The longest line that is read, in bytes.
     package static let lineLimit = 64 << 20

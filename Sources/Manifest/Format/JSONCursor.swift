@@ -1,6 +1,8 @@
 internal import Platform
 
-/// Reads JSON from one line. Every read checks the end of the line.
+/// Reads JSON from one line.
+///
+/// Every read checks the end of the line.
 ///
 /// Failures are of the class `truncated` where the line ends too early and `usage` otherwise, and
 /// name the byte.

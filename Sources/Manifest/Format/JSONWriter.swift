@@ -97,7 +97,9 @@
     }
 
     /// A string with its quotes: quote, backslash and control characters are escaped, all other
-    /// UTF-8 stays. The bytes must be valid UTF-8.
+    /// UTF-8 stays.
+    ///
+    /// The bytes must be valid UTF-8.
     mutating func string(_ bytes: [UInt8]) {
         byte(UInt8(ascii: "\""))
         let length = bytes.count

@@ -1,6 +1,8 @@
 package import Platform
 
-/// Writes a list as NDJSON to a stream, buffered. What was not flushed is lost: call `flush`.
+/// Writes a list as NDJSON to a stream, buffered.
+///
+/// What was not flushed is lost: call `flush`.
 package final class NDJSONWriter {
     private let descriptor: Descriptor
     private var buffer: [UInt8] = []
@@ -13,7 +15,9 @@ package final class NDJSONWriter {
         buffer.reserveCapacity(bufferSize + 4096)
     }
 
-    /// Writes one unit. Throws `SystemError` of write: EPIPE when nobody reads any more.
+    /// Writes one unit.
+    ///
+    /// Throws `SystemError` of write: EPIPE when nobody reads any more.
     package func write(_ unit: Unit) throws(SystemError) {
         Codec.encode(unit, into: &buffer)
         if buffer.count >= bufferSize { try flush() }

@@ -1,4 +1,6 @@
-/// The last unit of a list: what the list holds. A list without it is unfinished.
+/// The last unit of a list: what the list holds.
+///
+/// A list without it is unfinished.
 package struct Stats: Sendable, Equatable {
     /// The version of this object; readers refuse a higher one.
     package static let apiVersion: UInt64 = 1
@@ -18,7 +20,9 @@ package struct Stats: Sendable, Equatable {
     package var largestDirectoryChildren: UInt64 = 0
     /// Files per size, see `Histogram`.
     package var histogram = Histogram()
-    /// What a stage counts, in the order of printing. Names must not be those of the fields above.
+    /// What a stage counts, in the order of printing.
+    ///
+    /// Names must not be those of the fields above.
     package var counters: [Counter] = []
 
     /// A number that one stage counts.
@@ -47,7 +51,7 @@ package struct Stats: Sendable, Equatable {
     }
 }
 
-/// Counts sizes in two buckets per decade: (0,0), (1,3), (4,10), (11,31), (32,100), …
+/// Counts sizes in two buckets per decade: (0,0), (1,3), (4,10), (11,31), (32,100) and so on.
 package struct Histogram: Sendable, Equatable {
     /// How many sizes fell into each bucket, without empty buckets at the end.
     package internal(set) var counts: [UInt64] = []

@@ -46,7 +46,9 @@ package struct StatsAccumulator: Sendable {
         return bytes
     }
 
-    /// Goes on from `state`. Throws a `usage` failure for anything else.
+    /// Goes on from `state`.
+    ///
+    /// Throws a `usage` failure for anything else.
     package init(state: Span<UInt8>) throws(Failure) {
         var end = 0
         while end < state.count, state[end] != UInt8(ascii: "\n") { end += 1 }

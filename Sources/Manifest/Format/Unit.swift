@@ -12,7 +12,9 @@ package struct Unit: Sendable, Equatable {
     package var target: [UInt8]?
     /// The extended attributes, sorted by name.
     package var xattrs: [ExtendedAttribute]
-    /// What went wrong with this unit. On a directory: its children may be missing from the list.
+    /// What went wrong with this unit.
+    ///
+    /// On a directory: its children may be missing from the list.
     package var error: UnitError?
     package var check: CheckResult?
     package var repair: RepairResult?

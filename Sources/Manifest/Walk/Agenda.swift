@@ -24,7 +24,9 @@ final class Step: @unchecked Sendable {
 
 /// What a step gives, in reverse: the last element comes first in path order.
 struct SliceOutput {
-    /// Entries that are not descended. Under a long prefix `path` is the name alone.
+    /// Entries that are not descended.
+    ///
+    /// Under a long prefix `path` is the name alone.
     var units: [Unit] = []
     /// Directories to descend, each before the unit that has `remaining` - 1 units behind it.
     var directories: [(remaining: Int, node: DirectoryNode)] = []
@@ -56,7 +58,9 @@ struct Agenda {
         head = first
     }
 
-    /// The step to do next. Outer nil: nothing now, wait; inner nil: nothing ever again.
+    /// The step to do next.
+    ///
+    /// Outer nil: nothing now, wait; inner nil: nothing ever again.
     mutating func take() -> Step?? {
         if closed { return .some(nil) }
         var step = head

@@ -22,7 +22,9 @@ package struct Excludes: Sendable {
     /// Leaves nothing out.
     package init() {}
 
-    /// Compiles `patterns`. Throws a `usage` failure that names the first bad one.
+    /// Compiles `patterns`.
+    ///
+    /// Throws a `usage` failure that names the first bad one.
     package init(_ patterns: [String]) throws(Failure) {
         for pattern in patterns { rules.append(try Excludes.compile(pattern)) }
         needComponents = rules.contains { $0.isAnchored }

@@ -1,8 +1,8 @@
 internal import Platform
 internal import Synchronization
 
-/// Keeps some directories open so that the number of descriptors does not grow with the depth; others
-/// are opened again from the nearest open one above them.
+/// Keeps a bounded number of directories open, however deep the tree; others are opened again from
+/// the nearest open one above them.
 ///
 /// Open are the ones used last and, in a deep tree, some at even distances along the way down:
 /// without those, coming back up from depth n would open n²/64 directories.

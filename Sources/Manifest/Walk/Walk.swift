@@ -84,6 +84,7 @@ package final class Walk {
     package func next() throws(Failure) -> [Unit]? {
         if let failure { throw failure }
         var chunk: [Unit] = []
+        chunk.reserveCapacity(min(options.chunkUnits, 1024))
         var bytes: UInt64 = 0
         var pathBytes = 0
         while chunk.count < options.chunkUnits, bytes <= options.chunkBytes,
