@@ -111,9 +111,13 @@ package struct Fleet: Sendable {
     package func latestRun(_ pipeline: String) throws -> String {
         let document = try JSON(cistern("runs", "--json").output)
         let runs = document["runs"].array + document.array
-        let ids = runs.filter { $0["pipeline"].string == pipeline }.compactMap { $0["id"].string }
-        guard let last = ids.max() else { throw TestError("no run of \(pipeline): \(document)") }
-        return last
+        // Ids of runs that begin in the same second have no order.
+        let last = runs.filter { $0["pipeline"].string == pipeline }
+            .max { ($0["created_ns"].integer ?? 0) < ($1["created_ns"].integer ?? 0) }
+        guard let id = last?["id"].string else {
+            throw TestError("no run of \(pipeline): \(document)")
+        }
+        return id
     }
 
     /// The snapshots in the store as restic sees them, oldest first.

@@ -127,10 +127,10 @@ package final class StageChain: Stage {
                     i == 0
                     ? output.origins
                     : output.origins.map { origin in origin.flatMap { result.origins[$0] } }
-                var merged = output
-                merged.origins = origins
-                for counter in result.counters { merged.count(counter.name, counter.value) }
-                result = merged
+                // The last stage counts what is true in the end; adding up what each saw on the
+                // way would count a repaired unit as healthy and as unhealthy.
+                result = output
+                result.origins = origins
                 batch.units = output.units
             }
             return result
