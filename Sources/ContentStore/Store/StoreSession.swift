@@ -18,7 +18,7 @@ package final class StoreSession: Sendable {
     /// Uploaded packs wait at most this long for their index file.
     static let indexInterval: Double = 60
     /// Packs that are full and not yet durable; a sink waits when there are this many.
-    static let pendingPackLimit = 2
+    static let pendingPackLimit = 1
 
     struct BlobKey: Hashable {
         var id: Digest
