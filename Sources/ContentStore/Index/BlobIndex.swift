@@ -75,7 +75,8 @@ package final class BlobIndex: Sendable {
         if let failure = error as? Failure { return failure }
         let full = (error as? DatabaseError)?.resultCode == .SQLITE_FULL
         return Failure(
-            full ? .temporary : .store, "the local store index \(path) cannot be used",
+            // The store is well: waiting for it would wait forever.
+            full ? .temporary : .module, "the local store index \(path) cannot be used",
             cause: "\(error)",
             hint: full
                 ? "Free space on its disk and run again"
