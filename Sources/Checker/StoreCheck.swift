@@ -14,7 +14,9 @@ package struct StoreCheckOptions: Sendable {
 }
 
 /// Checks a whole store, Cistern's or restic's: index files, packs, snapshots, trees, and that
-/// everything they refer to is there. Memory does not grow with blobs and trees.
+/// everything they refer to is there.
+///
+/// Memory does not grow with blobs and trees.
 ///
 /// What is found damaged is marked in the local index, so that nothing relies on it and the next
 /// run of a module stores it again.

@@ -69,8 +69,9 @@ struct PackVerdict: Sendable {
     var good: [Blob] = []
 }
 
-/// Reads whole packs: the file's hash, its header, and each blob's code, compression and hash. Not
-/// for use by two threads at once.
+/// Reads whole packs: the file's hash, its header, and each blob's code, compression and hash.
+///
+/// Not for use by two threads at once.
 final class StorePackChecker {
     private let store: Store
     private let sealer: Sealer

@@ -31,7 +31,7 @@ struct Cistern: ParsableCommand {
                     Worker.self,
                 ]),
             CommandGroup(
-                name: "Store", subcommands: [Snapshots.self, StoreCommand.self]),
+                name: "Store", subcommands: [Snapshots.self, StoreCommand.self, StateCommand.self]),
         ])
 
     static func main() {

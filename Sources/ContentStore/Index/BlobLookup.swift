@@ -3,7 +3,9 @@ internal import GRDB
 package import Platform
 
 /// Asks the index whether blobs can be had, over a connection of its own, so that threads do not
-/// wait for each other. Not for use by two threads at once.
+/// wait for each other.
+///
+/// Not for use by two threads at once.
 package final class BlobLookup {
     private let queue: DatabaseQueue
     private let path: String
@@ -43,7 +45,8 @@ package final class BlobLookup {
     }
 }
 
-/// A set of digests on disk, for sets that may be too large for memory. From any thread.
+/// A set of digests on disk, for sets that may be too large for memory, for use
+/// by any thread.
 package final class DigestSet: Sendable {
     private let queue: DatabaseQueue
 
