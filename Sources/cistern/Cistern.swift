@@ -31,6 +31,8 @@ struct Cistern: ParsableCommand {
                     RunCommand.self, Status.self, Runs.self, Results.self, Wait.self, Cancel.self,
                     Worker.self,
                 ]),
+            CommandGroup(
+                name: "Store", subcommands: [Snapshots.self, StoreCommand.self, StateCommand.self]),
         ])
 
     static func main() {

@@ -42,7 +42,7 @@ package final class BlobIndex: Sendable {
     static let applicationID: Int32 = 0x4349_5349  // "CISI"
     static let schemaVersion: Int32 = 1
 
-    let path: String
+    package let path: String
     let writer: DatabaseQueue
     let reader: DatabaseQueue
     let filter = BlobFilter()

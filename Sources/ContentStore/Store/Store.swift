@@ -51,7 +51,8 @@ package final class Store: Sendable {
         } catch {
             throw Failure(.module, "the state folder cannot be made", cause: "\(error)")
         }
-        index = try BlobIndex(path: "\(folder)/\(configuration.id).sqlite", storeID: configuration.id.description)
+        index = try BlobIndex(
+            path: "\(folder)/\(configuration.id).sqlite", storeID: configuration.id.description)
     }
 
     /// Whether there is a repository on `backend`.
@@ -59,7 +60,8 @@ package final class Store: Sendable {
         do {
             return try backend.size(ObjectKey.config) != nil
         } catch {
-            throw Failure(.store, "the store \(backend.location) cannot be reached", wrapping: error)
+            throw Failure(
+                .store, "the store \(backend.location) cannot be reached", wrapping: error)
         }
     }
 
@@ -97,7 +99,8 @@ package final class Store: Sendable {
         do {
             try backend.list(.key) { id, _ in names.append(id) }
         } catch {
-            throw Failure(.store, "the store \(backend.location) cannot be reached", wrapping: error)
+            throw Failure(
+                .store, "the store \(backend.location) cannot be reached", wrapping: error)
         }
         guard !names.isEmpty else {
             throw Failure(
@@ -125,16 +128,29 @@ package final class Store: Sendable {
     /// Brings the local index up to date from the store: new and gone index files, the listing
     /// of the packs, and the packs that a crashed writer of this host left.
     ///
+    /// - Parameter unreadable: takes index files that are damaged; without it the first one is an
+    ///   error.
     /// - Returns: how many packs that the index names are missing or have a wrong size.
     @discardableResult
-    package func refresh(session: String) throws(Failure) -> Int {
+    package func refresh(
+        session: String, unreadable: ((Digest, Failure) -> Void)? = nil
+    ) throws(Failure) -> Int {
         do {
             var listed = Set<Digest>()
             try backend.list(.index) { id, _ in listed.insert(id) }
             let changes = try index.compareIndexFiles(with: listed)
             let sealer = Sealer(key: key)
             for file in changes.new {
-                try load(indexFile: file, sealer)
+                do {
+                    try load(indexFile: file, sealer)
+                } catch let failure as Failure {
+                    guard let unreadable, failure.kind == .store else { throw failure }
+                    unreadable(file, failure)
+                } catch let error as BackendError {
+                    let failure = error.failure(at: backend.location)
+                    guard let unreadable, failure.kind == .store else { throw failure }
+                    unreadable(file, failure)
+                }
             }
             try index.removeIndexFiles(changes.gone)
             try adoptAbandonedPacks(session: session)

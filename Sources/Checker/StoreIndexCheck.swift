@@ -1,0 +1,113 @@
+internal import ContentStore
+internal import Platform
+
+extension StoreCheck {
+    /// How many packs without an index entry are named one by one.
+    private static let namedPacks = 20
+
+    /// Reads the index files again that were taken in earlier, and compares them with the local
+    /// copy; the new ones were read just now.
+    func checkIndexFiles(known: Set<Digest>, _ sums: PackSums) throws {
+        let files = try listed(.index)
+        result.indexFiles = files.count
+        var rest = files[...].filter { known.contains($0) }[...]
+        let store = store
+        try orderedMap(
+            threads: options.threads, window: options.threads * 2, name: "index",
+            makeWorker: { _ in
+                let sealer = Sealer(key: store.key)
+                return { _, id in try StoreCheck.read(indexFile: id, store, sealer) }
+            },
+            next: {
+                try Interruption.check()
+                return rest.popFirst()
+            },
+            collect: { _, read in try self.compare(read, sums) })
+    }
+
+    /// What an index file says of its packs; nil for packs when it cannot be read.
+    private struct ReadIndexFile: Sendable {
+        var id: Digest
+        var packs: [(id: Digest, sum: PackSums.Sum)] = []
+        var failure: Failure?
+    }
+
+    private static func read(
+        indexFile id: Digest, _ store: Store, _ sealer: Sealer
+    ) throws -> ReadIndexFile {
+        var read = ReadIndexFile(id: id)
+        do {
+            let bytes = try store.backend.get(
+                ObjectKey(.index, id), limit: IndexFile.storedLimit)
+            try IndexFile.read(bytes.span, expected: id, sealer: sealer) { pack, entries in
+                read.packs.append((pack, PackSums.Sum(entries)))
+            }
+        } catch BackendError.missing {
+            // Replaced by another writer since the listing.
+            return ReadIndexFile(id: id)
+        } catch let error as BackendError {
+            read.failure = error.failure(at: store.backend.location)
+        } catch let failure as Failure {
+            read.failure = failure
+        }
+        if let failure = read.failure, failure.kind == .temporary { throw failure }
+        return read
+    }
+
+    private func compare(_ read: ReadIndexFile, _ sums: PackSums) throws(Failure) {
+        if let failure = read.failure {
+            problems.add(StoreProblem(.index, read.id, "index file: \(failure)"))
+            return
+        }
+        for (id, sum) in read.packs {
+            if let pack = try store.index.pack(id) {
+                if sums[pack.number] == sum { continue }
+                if try hasTwice(pack, sum) { continue }
+            }
+            problems.add(
+                StoreProblem(
+                    .local, id,
+                    "index file \(read.id.short) and its local copy \(store.index.path) differ on "
+                        + "pack \(id.short): move the copy away, and it is made again"))
+        }
+    }
+
+    /// Whether a pack has the same blob more than once, which the local copy keeps only one of.
+    private func hasTwice(_ pack: IndexedPack, _ sum: PackSums.Sum) throws(Failure) -> Bool {
+        let entries = try store.index.entries(ofPack: pack.number)
+        return entries.count < Int(sum.count) && PackHeader.expectedSize(entries) < pack.size
+    }
+
+    /// Compares the listing of the packs with the index.
+    func checkListing() throws(Failure) {
+        var last = 0
+        while true {
+            let packs = try store.index.packs(after: last, limit: 1024)
+            guard let end = packs.last else { break }
+            last = end.number
+            result.packs += packs.count
+            for pack in packs where !pack.present { try report(absent: pack) }
+        }
+        let unlisted = try store.index.unlistedPacks(limit: StoreCheck.namedPacks)
+        result.unlistedPacks = unlisted.count
+        for id in unlisted.first {
+            problems.add(
+                StoreProblem(
+                    .pack, id,
+                    "in no index file: left by a writer that was stopped, or being written",
+                    isNote: true))
+        }
+    }
+
+    private func report(absent pack: IndexedPack) throws(Failure) {
+        let size: UInt64?
+        do throws(BackendError) {
+            size = try store.backend.size(ObjectKey(.pack, pack.id))
+        } catch {
+            throw error.failure(at: store.backend.location)
+        }
+        let message =
+            size.map { "has \($0) bytes in place of \(pack.size)" } ?? "is missing"
+        problems.add(StoreProblem(.pack, pack.id, message))
+    }
+}

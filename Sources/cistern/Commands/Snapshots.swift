@@ -1,0 +1,93 @@
+internal import ArgumentParser
+internal import ContentStore
+internal import Dispatcher
+internal import Platform
+
+/// `cistern snapshots`: what the store has of which time.
+struct Snapshots: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the snapshots in the store, the oldest first.",
+        discussion: "Those that restic made are listed too, by their paths.")
+
+    @Argument(help: "Only the snapshots of this module.")
+    var module: String?
+
+    @OptionGroup var config: ConfigOptions
+    @OptionGroup var output: OutputOptions
+
+    private struct Document: Encodable {
+        struct Item: Encodable {
+            var id: String
+            var timeNs: Int64
+            var module: String?
+            var hostname: String
+            var paths: [String]
+            var tags: [String]
+            var tree: String
+            var parent: String?
+            var files: UInt64?
+            var bytes: UInt64?
+            var addedBytes: UInt64?
+        }
+        var snapshots: [Item]
+    }
+
+    func run() throws {
+        let configuration = try config.load()
+        let handle = try StoreHandle.open(configuration)
+        let found: [StoredSnapshot]
+        if let module {
+            found = try handle.store.snapshots(of: module)
+        } else {
+            found = try handle.store.snapshots()
+        }
+        try handle.close()
+        if let module, found.isEmpty {
+            // A wrong name is told from a module without snapshots.
+            _ = try configuration.module(module)
+        }
+        if output.json {
+            return try Print.out(JSON.document(Document(snapshots: found.map(item))))
+        }
+        guard !found.isEmpty else {
+            return try Print.line(
+                "no snapshots" + (module.map { " of module \($0)" } ?? "") + " yet")
+        }
+        try Print.out(table(found))
+    }
+
+    private func table(_ found: [StoredSnapshot]) -> String {
+        var table = Table([
+            .left("ID"), .left("TIME"), .left("MODULE"), .left("HOST"), .right("FILES"),
+            .right("SIZE"), .right("ADDED"), .left("TAGS"),
+        ])
+        for stored in found {
+            let snapshot = stored.snapshot
+            let summary = snapshot.summary
+            table.add([
+                stored.id.short, Format.time(snapshot.time),
+                moduleName(snapshot) ?? snapshot.paths.joined(separator: " "), snapshot.hostname,
+                summary.map { Format.count(Int64(clamping: $0.totalFilesProcessed)) } ?? "-",
+                summary.map { Format.bytes(Int64(clamping: $0.totalBytesProcessed)) } ?? "-",
+                summary.map { Format.bytes(Int64(clamping: $0.dataAddedPacked)) } ?? "-",
+                snapshot.tags.joined(separator: ","),
+            ])
+        }
+        return table.text
+    }
+
+    private func item(_ stored: StoredSnapshot) -> Document.Item {
+        let snapshot = stored.snapshot
+        return Document.Item(
+            id: stored.id.description, timeNs: Int64(clamping: snapshot.time.nanosecondsSinceEpoch),
+            module: moduleName(snapshot), hostname: snapshot.hostname, paths: snapshot.paths,
+            tags: snapshot.tags, tree: snapshot.tree.description,
+            parent: snapshot.parent?.description, files: snapshot.summary?.totalFilesProcessed,
+            bytes: snapshot.summary?.totalBytesProcessed,
+            addedBytes: snapshot.summary?.dataAddedPacked)
+    }
+
+    private func moduleName(_ snapshot: Snapshot) -> String? {
+        snapshot.tags.first { $0.hasPrefix("module=") }.map { String($0.dropFirst(7)) }
+    }
+}
