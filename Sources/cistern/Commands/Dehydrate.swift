@@ -158,8 +158,10 @@ struct ManualDehydrate {
         let after = info.checkpoint.lastPath
         let first = info.checkpoint.inputChunks
         guard let list else {
-            let walk = try Walk(
-                root: module.path, options: WalkOptions(module), resumeAfter: after)
+            var options = try WalkOptions(module)
+            let last = try state.lastUnit(of: info)
+            options.resumedUnitHasError = last?.path == after && last?.error != nil
+            let walk = try Walk(root: module.path, options: options, resumeAfter: after)
             return WalkSource(walk, firstBatch: first, after: after)
         }
         let input =
