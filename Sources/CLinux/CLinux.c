@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
@@ -155,3 +156,11 @@ int cl_set_xattr(const char *path, const char *name, const void *value, size_t s
 int cl_remove_xattr(const char *path, const char *name) { return lremovexattr(path, name); }
 
 void cl_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }
+
+void cl_bound_heap(void) {
+    // Setting the threshold also stops glibc from raising it, after which pack-sized buffers would
+    // come from arenas and never be given back.
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    mallopt(M_ARENA_MAX, 2);
+}

@@ -176,7 +176,7 @@ package final class RepairStage: Stage {
         private func putBack(_ unit: Unit, _ stored: Unit, _ batch: Int) throws {
             let file = try files.open(unit.path)
             let complete = try writer.storeAgain(
-                file, ids: stored.content?.ids ?? [], index: stage.store.index, batch: batch)
+                file.descriptor, ids: stored.content?.ids ?? [], index: stage.store.index, batch: batch)
             // The new check reads the copy back, so it has to be there.
             try sink.flush()
             try stage.session.drain()

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Platform
 
 /// The command line: `cistern` and its subcommands.
 @main
@@ -35,6 +36,7 @@ struct Cistern: ParsableCommand {
         ])
 
     static func main() {
+        Heap.bound()
         Exit.end {
             var command = try parseAsRoot()
             try command.run()

@@ -29,6 +29,9 @@ final class StoreHandle: Sendable {
     static func open(
         _ configuration: Configuration, creating: Bool = false
     ) throws(Failure) -> StoreHandle {
+        // Of the first workers of a fleet one makes the store, and the others wait for it.
+        let first = creating ? try StoreAccess.lockFirstUse(configuration) : nil
+        defer { withExtendedLifetime(first) {} }
         let password = try StoreAccess.password(configuration, creating: creating)
         let backend = try StoreAccess.backend(configuration, creating: creating)
         if creating, try !Store.exists(backend) {
@@ -70,6 +73,17 @@ enum StoreAccess {
     /// The password file that the configuration names, or the one beside the state.
     static func passwordFile(_ configuration: Configuration) -> String {
         configuration.store.passwordFile ?? "\(configuration.state)/store.key"
+    }
+
+    /// Makes this process the only one that makes the store; nil when it was made before.
+    static func lockFirstUse(_ configuration: Configuration) throws(Failure) -> FileLock? {
+        guard !isKnown(configuration) else { return nil }
+        do {
+            try AtomicFile.makeDirectories(configuration.state)
+            return try FileLock("\(configuration.state)/store.lock", waiting: 60)
+        } catch {
+            throw Failure(.temporary, "the store cannot be made", cause: "\(error)")
+        }
     }
 
     /// The store's password, made on first use.

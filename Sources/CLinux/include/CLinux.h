@@ -88,3 +88,6 @@ ssize_t cl_get_xattr(const char *path, const char *name, void *value, size_t siz
 int cl_set_xattr(const char *path, const char *name, const void *value, size_t size);
 int cl_remove_xattr(const char *path, const char *name);
 void cl_name_thread(unsigned long thread, const char *name);
+
+// mallopt's parameters are macros. Few arenas, and large blocks always given back to the system.
+void cl_bound_heap(void);

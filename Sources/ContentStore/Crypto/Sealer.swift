@@ -8,6 +8,9 @@ package import Platform
     package static let overhead = MasterKey.ivSize + MasterKey.macSize
 
     private let context: CipherContext
+    // Random bytes for the next IVs: asking for each alone costs more than sealing a small file.
+    private var randomPool: [UInt8] = []
+    private static let poolSize = 256 * MasterKey.ivSize
 
     /// Makes a sealer for `key`.
     package init(key: MasterKey) {
@@ -22,7 +25,7 @@ package import Platform
             initializingWith: { (span: inout OutputSpan<UInt8>) in
                 unsafe span.withUnsafeMutableBufferPointer { pointer, initialized in
                     let iv = unsafe pointer.baseAddress.unsafelyUnwrapped + initialized
-                    unsafe Sealer.writeIV(iv)
+                    unsafe nextIV(iv)
                     let text = unsafe iv + MasterKey.ivSize
                     unsafe context.startCipher(iv)
                     unsafe context.startMAC(iv)
@@ -79,6 +82,11 @@ package import Platform
     static func writeIV(_ iv: UnsafeMutablePointer<UInt8>) {
         var span = unsafe MutableSpan(_unsafeStart: iv, count: MasterKey.ivSize)
         fillRandom(&span)
+    }
+
+    private func nextIV(_ iv: UnsafeMutablePointer<UInt8>) {
+        if randomPool.isEmpty { randomPool = randomBytes(Sealer.poolSize) }
+        for i in 0..<MasterKey.ivSize { unsafe iv[i] = randomPool.removeLast() }
     }
 
     static func damaged(_ count: Int) -> Failure {

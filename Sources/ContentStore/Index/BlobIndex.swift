@@ -45,6 +45,7 @@ package final class BlobIndex: Sendable {
     package let path: String
     let writer: DatabaseQueue
     let reader: DatabaseQueue
+    let filter = BlobFilter()
 
     /// Opens or creates the index of the store `storeID` in the file `path`.
     ///
@@ -74,7 +75,8 @@ package final class BlobIndex: Sendable {
         if let failure = error as? Failure { return failure }
         let full = (error as? DatabaseError)?.resultCode == .SQLITE_FULL
         return Failure(
-            full ? .temporary : .store, "the local store index \(path) cannot be used",
+            // The store is well: waiting for it would wait forever.
+            full ? .temporary : .module, "the local store index \(path) cannot be used",
             cause: "\(error)",
             hint: full
                 ? "Free space on its disk and run again"
@@ -155,6 +157,14 @@ package final class BlobIndex: Sendable {
     /// The usable copies of a blob.
     package func locations(_ id: Digest, _ type: BlobType) throws(Failure) -> [BlobLocation] {
         try rows(id, type).filter { $0.usable }.map { $0.location }
+    }
+
+    /// As `contains`, without a look-up for what the filter knows to be new.
+    func hasForWriting(_ id: Digest, _ type: BlobType) throws(Failure) -> Bool {
+        if filter.surelyLacks(id, type) { return false }
+        if try contains(id, type) { return true }
+        try filter.missed(self)
+        return false
     }
 
     /// Every copy that an index file names, also of packs that are gone or known to be damaged:

@@ -1,4 +1,5 @@
 package import Platform
+internal import Synchronization
 
 /// What became of one blob.
 package struct StoredBlob: Sendable {
@@ -9,7 +10,8 @@ package struct StoredBlob: Sendable {
 
 /// How data blobs are compressed. Trees always are, because restic repacks those that are not.
 package enum Compression: Sendable, Equatable {
-    /// zstd level 3, and raw for what does not compress.
+    /// zstd level 3 (1 for blobs up to 128 KiB, where it is twice as fast and as good), and raw
+    /// for what does not compress.
     case auto
     case off
     /// A zstd level, 1 to 19.
@@ -34,18 +36,29 @@ package final class BlobSink {
     private let sealer: Sealer
     private let compressor: ZstdCompressor
     private let treeCompressor: ZstdCompressor
+    private let smallCompressor = ZstdCompressor(level: 1)
+    /// Blobs up to this size are small for `auto` and for trees.
+    private static let smallBlob = 128 << 10
     private let hasher = SHA256Hasher()
     private let probe = CompressibilityProbe()
     private var scratch: [UInt8] = []
-    private var data = OpenPack(limit: StoreSession.dataPackSize)
-    private var tree = OpenPack(limit: StoreSession.treePackSize)
+    private let data = OpenPack(limit: StoreSession.dataPackSize)
+    private let tree = OpenPack(limit: StoreSession.treePackSize)
 
-    private struct OpenPack {
-        var limit: Int
+    private final class OpenPack {
+        let limit: Int
         var ticket: Int?
         var firstBatch = 0
         var bytes: [UInt8] = []
         var entries: [PackEntry] = []
+
+        init(limit: Int) {
+            self.limit = limit
+        }
+
+        var isFull: Bool {
+            bytes.count >= limit || entries.count >= StoreSession.packBlobLimit
+        }
     }
 
     /// Makes a sink of `session`.
@@ -72,51 +85,48 @@ package final class BlobSink {
         let id = identify(plain)
         let key = StoreSession.BlobKey(id: id, type: type)
         if session.rely(on: key, batch: batch) { return StoredBlob(id: id, newBytes: 0) }
-        if try session.store.index.contains(id, type) { return StoredBlob(id: id, newBytes: 0) }
-        let isData = type == .data
-        guard session.claim(key, ticket: ticket(isData ? \.data : \.tree, batch), batch: batch)
-        else { return StoredBlob(id: id, newBytes: 0) }
-        let stored =
-            isData
-            ? append(plain, key, to: &data) : append(plain, key, to: &tree)
-        try closeIfFull(isData ? \.data : \.tree)
+        if try session.store.index.hasForWriting(id, type) { return StoredBlob(id: id, newBytes: 0) }
+        let pack = type == .data ? data : tree
+        guard session.claim(key, ticket: ticket(pack, batch), batch: batch) else {
+            return StoredBlob(id: id, newBytes: 0)
+        }
+        let stored = append(plain, key, to: pack)
+        if pack.isFull { try close(pack) }
         return StoredBlob(id: id, newBytes: stored)
     }
 
     /// Closes this sink's packs, so that their content becomes durable.
     package func flush() throws(Failure) {
-        try close(\.data)
-        try close(\.tree)
+        try close(data)
+        try close(tree)
     }
 
     /// Closes a pack that holds back checkpoints: one that a batch long before `batch` relies on.
     package func flushIfLagging(behind batch: Int) throws(Failure) {
-        for pack in [\BlobSink.data, \BlobSink.tree]
-        where self[keyPath: pack].ticket != nil {
-            if batch - self[keyPath: pack].firstBatch >= BlobSink.maximalLag { try close(pack) }
+        try session.store.index.filter.update(session.store.index)
+        for pack in [data, tree] where pack.ticket != nil {
+            if batch - pack.firstBatch >= BlobSink.maximalLag { try close(pack) }
         }
     }
 
-    private func ticket(
-        _ pack: ReferenceWritableKeyPath<BlobSink, OpenPack>, _ batch: Int
-    ) -> Int {
-        if let ticket = self[keyPath: pack].ticket { return ticket }
+    private func ticket(_ pack: OpenPack, _ batch: Int) -> Int {
+        if let ticket = pack.ticket { return ticket }
         let ticket = session.newTicket(batch: batch)
-        self[keyPath: pack].ticket = ticket
-        self[keyPath: pack].firstBatch = batch
-        self[keyPath: pack].bytes.reserveCapacity(self[keyPath: pack].limit + (1 << 20))
+        pack.ticket = ticket
+        pack.firstBatch = batch
+        pack.bytes.reserveCapacity(pack.limit + (1 << 20))
         return ticket
     }
 
     private func append(
-        _ plain: Span<UInt8>, _ key: StoreSession.BlobKey, to pack: inout OpenPack
+        _ plain: Span<UInt8>, _ key: StoreSession.BlobKey, to pack: OpenPack
     ) -> Int {
         let offset = pack.bytes.count
         var plainLength: UInt32?
         var scratch = take(&self.scratch)
         defer { self.scratch = scratch }
         if shouldCompress(plain, key.type) {
-            (key.type == .tree ? treeCompressor : compressor).compress(plain, into: &scratch)
+            compressor(for: key.type, size: plain.count).compress(plain, into: &scratch)
             if key.type == .tree || scratch.count < plain.count {
                 plainLength = UInt32(plain.count)
             }
@@ -134,6 +144,12 @@ package final class BlobSink {
         return stored
     }
 
+    private func compressor(for type: BlobType, size: Int) -> ZstdCompressor {
+        let automatic = type == .tree || compression == .auto
+        if automatic && size <= BlobSink.smallBlob { return smallCompressor }
+        return type == .tree ? treeCompressor : compressor
+    }
+
     private func shouldCompress(_ plain: Span<UInt8>, _ type: BlobType) -> Bool {
         switch (type, compression) {
         case (.tree, _): true
@@ -143,58 +159,46 @@ package final class BlobSink {
         }
     }
 
-    private func closeIfFull(
-        _ pack: ReferenceWritableKeyPath<BlobSink, OpenPack>
-    ) throws(Failure) {
-        let open = self[keyPath: pack]
-        guard
-            open.bytes.count >= open.limit || open.entries.count >= StoreSession.packBlobLimit
-        else { return }
-        try close(pack)
-    }
-
-    private func close(
-        _ pack: ReferenceWritableKeyPath<BlobSink, OpenPack>
-    ) throws(Failure) {
-        var open = OpenPack(limit: self[keyPath: pack].limit)
-        swap(&open, &self[keyPath: pack])
-        guard let ticket = open.ticket, !open.entries.isEmpty else { return }
-        open.bytes.append(contentsOf: PackHeader.encode(open.entries, sealer: sealer))
+    private func close(_ pack: OpenPack) throws(Failure) {
+        guard let ticket = pack.ticket, !pack.entries.isEmpty else { return }
+        var bytes: [UInt8] = []
+        swap(&bytes, &pack.bytes)
+        let entries = pack.entries
+        pack.ticket = nil
+        pack.entries = []
+        bytes.append(contentsOf: PackHeader.encode(entries, sealer: sealer))
         try session.enqueue(
             StoreSession.PendingPack(
-                ticket: ticket, id: identify(open.bytes.span), bytes: open.bytes,
-                entries: open.entries))
+                ticket: ticket, id: identify(bytes.span), bytes: bytes, entries: entries))
     }
 }
 
 extension StoreSession {
     /// Whether `key` is in a pack on its way; if so, that pack holds back `batch` too.
     func rely(on key: BlobKey, batch: Int) -> Bool {
-        state.with { state in
-            guard let ticket = state.open[key] else { return false }
-            state.firstBatch[ticket] = min(state.firstBatch[ticket] ?? batch, batch)
+        open.blobs.withLock { blobs in
+            guard let ticket = blobs.tickets[key] else { return false }
+            blobs.firstBatch[ticket] = min(blobs.firstBatch[ticket] ?? batch, batch)
             return true
         }
     }
 
     /// Enters `key` into the pack `ticket`; false when another sink was faster.
     func claim(_ key: BlobKey, ticket: Int, batch: Int) -> Bool {
-        state.with { state in
-            if let other = state.open[key] {
-                state.firstBatch[other] = min(state.firstBatch[other] ?? batch, batch)
-                return false
-            }
-            state.open[key] = ticket
-            state.firstBatch[ticket] = min(state.firstBatch[ticket] ?? batch, batch)
-            return true
+        open.blobs.withLock { blobs in
+            let other = blobs.tickets[key]
+            if other == nil { blobs.tickets[key] = ticket }
+            let pack = other ?? ticket
+            blobs.firstBatch[pack] = min(blobs.firstBatch[pack] ?? batch, batch)
+            return other == nil
         }
     }
 
     func newTicket(batch: Int) -> Int {
-        state.with { state in
-            state.nextTicket += 1
-            state.firstBatch[state.nextTicket] = batch
-            return state.nextTicket
+        open.blobs.withLock { blobs in
+            blobs.nextTicket += 1
+            blobs.firstBatch[blobs.nextTicket] = batch
+            return blobs.nextTicket
         }
     }
 }

@@ -26,7 +26,8 @@ package final class ContentWriter {
         chunker = store.chunker
     }
 
-    /// Reads an open file to its end and stores its content for `batch`.
+    /// Reads an open file to its end and stores its content for `batch`. The caller compares the
+    /// size that was read with the file's: a file that grows meanwhile may give less.
     ///
     /// - Throws: `SystemError` when the file cannot be read, `Failure` when the store cannot be
     ///   written.
@@ -46,7 +47,7 @@ package final class ContentWriter {
                 let wanted =
                     result.size == 0 && buffer.isEmpty
                     ? Chunker.minimum : ContentWriter.bufferSize - buffer.count
-                atEnd = try file.read(appending: &buffer, upTo: wanted) < wanted
+                atEnd = try file.readOnce(appending: &buffer, upTo: wanted) < wanted
             }
             if start == buffer.count && atEnd { return result }
             let rest = buffer.span.extracting(start...)

@@ -18,7 +18,7 @@ package final class StoreSession: Sendable {
     /// Uploaded packs wait at most this long for their index file.
     static let indexInterval: Double = 60
     /// Packs that are full and not yet durable; a sink waits when there are this many.
-    static let pendingPackLimit = 2
+    static let pendingPackLimit = 1
 
     struct BlobKey: Hashable {
         var id: Digest
@@ -32,12 +32,17 @@ package final class StoreSession: Sendable {
         var entries: [PackEntry]
     }
 
-    struct State {
+    /// What is in packs that are not durable yet. Behind a lock of its own, because every blob
+    /// asks, and nobody waits for it.
+    struct OpenBlobs {
         /// Blobs that are in an open or pending pack, and which.
-        var open: [BlobKey: Int] = [:]
+        var tickets: [BlobKey: Int] = [:]
         /// The first batch that relies on each pack that is not durable.
         var firstBatch: [Int: Int] = [:]
         var nextTicket = 0
+    }
+
+    struct State {
         var queue: [PendingPack] = []
         var uploading = false
         var closing = false
@@ -52,6 +57,7 @@ package final class StoreSession: Sendable {
     /// The session's name in the journal: the process, `#` and a number.
     package let name: String
     let state: Monitor<State>
+    let open: OpenBlobsLock
     private let uploader: Mutex<DedicatedThread?>
     private static let counter = Atomic<Int>(0)
 
@@ -60,6 +66,7 @@ package final class StoreSession: Sendable {
         self.store = store
         name = StoreSession.newName()
         state = Monitor(State())
+        open = OpenBlobsLock()
         uploader = Mutex(nil)
     }
 
@@ -76,9 +83,8 @@ package final class StoreSession: Sendable {
 
     /// Every batch below this number has all its content durable in the store.
     package func durableBelow() throws(Failure) -> Int {
-        let (failure, first) = state.with { ($0.failure, $0.firstBatch.values.min()) }
-        if let failure { throw failure }
-        return first ?? .max
+        if let failure = state.with({ $0.failure }) { throw failure }
+        return open.blobs.withLock { $0.firstBatch.values.min() } ?? .max
     }
 
     /// Bytes and packs uploaded so far.
@@ -120,13 +126,15 @@ package final class StoreSession: Sendable {
     private func startUploader() {
         uploader.withLock { thread in
             guard thread == nil else { return }
-            thread = DedicatedThread(name: "uploader") { [state, store, name] in
-                StoreSession.upload(state, store, name)
+            thread = DedicatedThread(name: "uploader") { [state, open, store, name] in
+                StoreSession.upload(state, open, store, name)
             }
         }
     }
 
-    private static func upload(_ state: Monitor<State>, _ store: Store, _ name: String) {
+    private static func upload(
+        _ state: Monitor<State>, _ open: OpenBlobsLock, _ store: Store, _ name: String
+    ) {
         while true {
             let next = state.wait { state -> PendingPack?? in
                 if !state.queue.isEmpty && state.failure == nil {
@@ -138,6 +146,12 @@ package final class StoreSession: Sendable {
             guard let pack = next else { return }
             do {
                 try upload(pack, store, name)
+                open.blobs.withLock { blobs in
+                    for entry in pack.entries {
+                        blobs.tickets[BlobKey(id: entry.id, type: entry.type)] = nil
+                    }
+                    blobs.firstBatch[pack.ticket] = nil
+                }
                 let due = state.with { state in
                     finishUpload(of: pack, &state)
                     return state.unindexedBlobs >= indexFileBlobLimit
@@ -167,10 +181,6 @@ package final class StoreSession: Sendable {
     }
 
     private static func finishUpload(of pack: PendingPack, _ state: inout State) {
-        for entry in pack.entries {
-            state.open[BlobKey(id: entry.id, type: entry.type)] = nil
-        }
-        state.firstBatch[pack.ticket] = nil
         state.uploading = false
         state.unindexedBlobs += pack.entries.count
         state.uploadedBytes += UInt64(pack.bytes.count)
@@ -209,4 +219,9 @@ package final class StoreSession: Sendable {
             state.lastIndexed = monotonicSeconds()
         }
     }
+}
+
+/// The lock around `StoreSession.OpenBlobs`.
+final class OpenBlobsLock: Sendable {
+    let blobs = Mutex(StoreSession.OpenBlobs())
 }

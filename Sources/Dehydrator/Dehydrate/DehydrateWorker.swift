@@ -103,11 +103,11 @@ final class DehydrateWorker: StageWorker {
             for _ in 0..<2 where changing {
                 let file = try files.open(unit.path)
                 let started = clock.now()
-                unit.metadata = try file.metadata()
-                content = try writer.store(file, batch: batch)
+                unit.metadata = file.metadata
+                content = try writer.store(file.descriptor, batch: batch)
                 tally.readBytes += content.size
                 tally.newBytes += content.newBytes
-                let after = try file.metadata()
+                let after = try file.descriptor.metadata()
                 changing = after.mtime != unit.metadata.mtime || after.ctime != unit.metadata.ctime
                     || after.size != content.size
                 unit.metadata.distrustIfRecent(started)

@@ -155,6 +155,30 @@ package struct Descriptor: ~Copyable, Sendable {
         return buffer.count - start
     }
 
+    /// As `read(appending:upTo:)`, but takes a short read for the end of the file, which it is for
+    /// regular files unless the file grows: ask for its size afterwards.
+    package func readOnce(
+        appending buffer: inout [UInt8], upTo count: Int
+    ) throws(SystemError) -> Int {
+        let start = buffer.count
+        var code: Int32 = 0
+        buffer.append(
+            addingCapacity: count,
+            initializingWith: { (span: inout OutputSpan<UInt8>) in
+                unsafe span.withUnsafeMutableBufferPointer { pointer, initialized in
+                    guard let base = pointer.baseAddress else { return }
+                    var n: Int
+                    repeat {
+                        n = unsafe Glibc.read(raw, base + initialized, count)
+                        code = n < 0 ? errno : 0
+                    } while code == EINTR
+                    initialized += max(0, n)
+                }
+            })
+        guard code == 0 else { throw SystemError(code, "read") }
+        return buffer.count - start
+    }
+
     /// Writes all of `bytes` at the descriptor's position.
     package func write(_ bytes: Span<UInt8>) throws(SystemError) {
         var done = 0

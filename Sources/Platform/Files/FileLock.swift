@@ -8,11 +8,17 @@ package final class FileLock: Sendable {
 
     /// Takes the lock on `path`, which is made if it is missing.
     ///
-    /// - Throws: EWOULDBLOCK when another process holds it.
-    package init(_ path: String) throws(SystemError) {
+    /// - Parameter seconds: how long to wait for another process that holds it.
+    /// - Throws: EWOULDBLOCK when another process holds it for longer.
+    package init(_ path: String, waiting seconds: Double = 0) throws(SystemError) {
         file = try Descriptor.open(path, [.readWrite, .create])
+        let deadline = monotonicSeconds() + seconds
         while cl_flock_exclusive(file.raw) != 0 {
             let code = errno
+            if code == EWOULDBLOCK && monotonicSeconds() < deadline {
+                usleep(10_000)
+                continue
+            }
             guard code == EINTR else { throw SystemError(code, "flock", path) }
         }
     }

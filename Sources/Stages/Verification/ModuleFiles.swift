@@ -25,16 +25,23 @@ package final class ModuleFiles {
         try cursor.parent(of: path)
     }
 
-    /// Opens a regular file.
+    /// Opens a regular file and gives its metadata too.
     ///
     /// - Throws: `SystemError`, also when the path is no regular file any more.
-    package func open(_ path: [UInt8]) throws(SystemError) -> Descriptor {
+    package func open(_ path: [UInt8]) throws(SystemError) -> OpenFile {
         let (directory, name) = try cursor.parent(of: path)
         let file = try directory.descriptor.openForReading(name)
-        guard try file.metadata().kind == .file else {
+        let metadata = try file.metadata()
+        guard metadata.kind == .file else {
             throw SystemError(Errno.invalid, "open", printable(path))
         }
-        return file
+        return OpenFile(descriptor: file, metadata: metadata)
+    }
+
+    /// An open file and what it was when it was opened.
+    package struct OpenFile: ~Copyable {
+        package let descriptor: Descriptor
+        package let metadata: FileMetadata
     }
 
     /// The unit at `path` as it is now; nil when there is nothing.

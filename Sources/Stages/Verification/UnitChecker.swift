@@ -121,9 +121,9 @@ package final class UnitChecker {
     ) throws(Failure) -> Verdict {
         do {
             let file = try files.open(unit.path)
-            let before = try file.metadata()
-            let matches = try verifier.matches(file, ids: ids)
-            let after = try file.metadata()
+            let before = file.metadata
+            let matches = try verifier.matches(file.descriptor, ids: ids)
+            let after = try file.descriptor.metadata()
             if before == after && UnitChecker.isSame(after, unit.metadata) {
                 return matches ? .matches : .differs
             }
