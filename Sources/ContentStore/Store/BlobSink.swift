@@ -56,6 +56,13 @@ package final class BlobSink {
             self.limit = limit
         }
 
+        /// Room that is reserved beyond the limit: the last blob may reach over it.
+        static let slack = 1 << 20
+
+        func hasRoom(for count: Int) -> Bool {
+            bytes.count + count + Sealer.overhead <= limit + OpenPack.slack
+        }
+
         var isFull: Bool {
             bytes.count >= limit || entries.count >= StoreSession.packBlobLimit
         }
@@ -87,6 +94,8 @@ package final class BlobSink {
         if session.rely(on: key, batch: batch) { return StoredBlob(id: id, newBytes: 0) }
         if try session.store.index.hasForWriting(id, type) { return StoredBlob(id: id, newBytes: 0) }
         let pack = type == .data ? data : tree
+        // A large blob goes into the next pack rather than make this one's buffer grow.
+        if !pack.entries.isEmpty && !pack.hasRoom(for: plain.count) { try close(pack) }
         guard session.claim(key, ticket: ticket(pack, batch), batch: batch) else {
             return StoredBlob(id: id, newBytes: 0)
         }
@@ -114,7 +123,7 @@ package final class BlobSink {
         let ticket = session.newTicket(batch: batch)
         pack.ticket = ticket
         pack.firstBatch = batch
-        pack.bytes.reserveCapacity(pack.limit + (1 << 20))
+        pack.bytes.reserveCapacity(pack.limit + OpenPack.slack)
         return ticket
     }
 

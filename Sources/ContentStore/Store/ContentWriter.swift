@@ -13,8 +13,9 @@ package struct StoredContent: Sendable {
 
 /// Cuts files into chunks and stores them through a sink. Not for use by two threads at once.
 package final class ContentWriter {
-    /// Two of the largest chunks: one to cut from while the next is read.
-    private static let bufferSize = 2 * Chunker.maximum
+    /// One and a half of the largest chunks: one has to be there whole to be cut, and more saves
+    /// moving it often.
+    private static let bufferSize = Chunker.maximum + Chunker.maximum / 2
 
     private let sink: BlobSink
     private let chunker: Chunker
