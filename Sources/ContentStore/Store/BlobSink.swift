@@ -85,7 +85,9 @@ package final class BlobSink {
         let id = identify(plain)
         let key = StoreSession.BlobKey(id: id, type: type)
         if session.rely(on: key, batch: batch) { return StoredBlob(id: id, newBytes: 0) }
-        if try session.store.index.hasForWriting(id, type) { return StoredBlob(id: id, newBytes: 0) }
+        if try session.store.index.hasForWriting(id, type) {
+            return StoredBlob(id: id, newBytes: 0)
+        }
         let pack = type == .data ? data : tree
         guard session.claim(key, ticket: ticket(pack, batch), batch: batch) else {
             return StoredBlob(id: id, newBytes: 0)
@@ -160,7 +162,13 @@ package final class BlobSink {
     }
 
     private func close(_ pack: OpenPack) throws(Failure) {
-        guard let ticket = pack.ticket, !pack.entries.isEmpty else { return }
+        guard let ticket = pack.ticket else { return }
+        guard !pack.entries.isEmpty else {
+            // Another sink was faster with the only blob: an empty pack holds back nothing.
+            pack.ticket = nil
+            session.giveBack(ticket)
+            return
+        }
         var bytes: [UInt8] = []
         swap(&bytes, &pack.bytes)
         let entries = pack.entries
@@ -192,6 +200,11 @@ extension StoreSession {
             blobs.firstBatch[pack] = min(blobs.firstBatch[pack] ?? batch, batch)
             return other == nil
         }
+    }
+
+    /// Forgets the ticket of a pack that nothing was put into.
+    func giveBack(_ ticket: Int) {
+        open.blobs.withLock { $0.firstBatch[ticket] = nil }
     }
 
     func newTicket(batch: Int) -> Int {
