@@ -40,7 +40,8 @@ final class ModuleRun {
         let info = try state.openList(key, definition: StageDefinitions.encode(definition, module))
         guard !info.finished else { return }
         control.progress.begin(
-            stage: key.stage, unitsTotal: try lists.first.flatMap { try state.list($0)?.units }
+            stage: key.stage,
+            unitsTotal: try lists.first.flatMap { try state.list($0)?.units }
                 .map { Int64($0) })
         let stage = try makeStage(definition, key)
         var statistics = StatsAccumulator()
@@ -79,6 +80,10 @@ final class ModuleRun {
         var walkOptions = try WalkOptions(module)
         if let oneFileSystem = options.oneFileSystem { walkOptions.oneFileSystem = oneFileSystem }
         let after = info.checkpoint.lastPath
+        if let after {
+            walkOptions.resumedUnitHasError =
+                try state.unreadableDirectory(in: info.key, at: after) == after
+        }
         return WalkSource(
             try Walk(root: module.path, options: walkOptions, resumeAfter: after),
             firstBatch: info.checkpoint.inputChunks, firstSeq: info.units, after: after)

@@ -158,9 +158,13 @@ struct ManualDehydrate {
         let after = info.checkpoint.lastPath
         let first = info.checkpoint.inputChunks
         guard let list else {
-            let walk = try Walk(
-                root: module.path, options: WalkOptions(module), resumeAfter: after)
-            return WalkSource(walk, firstBatch: first, after: after)
+            let unreadable = try after.flatMap { (after) throws(Failure) in
+                try state.unreadableDirectory(in: info.key, at: after)
+            }
+            var options = try WalkOptions(module)
+            options.resumedUnitHasError = unreadable != nil && unreadable == after
+            let walk = try Walk(root: module.path, options: options, resumeAfter: after)
+            return WalkSource(walk, firstBatch: first, after: after, unreadable: unreadable)
         }
         let input =
             list == "-" ? try Descriptor.standardInput() : try Descriptor.open(list, .readOnly)
