@@ -32,8 +32,9 @@ final class FileRestoration {
         if stored.metadata.kind == .directory {
             try restoreDirectory(stored, name, in: directory)
         } else {
-            let temporary = AtomicFile.temporaryName(for: Array(".cistern".utf8))
+            let temporary = FileRestoration.temporaryName(for: stored.path)
             do {
+                try? directory.descriptor.unlink(temporary)
                 try make(stored, temporary, in: directory, replacing: current)
                 if current != nil {
                     try quarantine.keep(name, in: directory, path: stored.path, reason: reason)
@@ -54,6 +55,12 @@ final class FileRestoration {
             throw SystemError(Errno.noEntry, "statx", printable(stored.path))
         }
         return unit
+    }
+
+    /// The name that a file has until it is whole: always the same for a path, so that what a
+    /// killed repair left is replaced by the next one.
+    private static func temporaryName(for path: [UInt8]) -> [UInt8] {
+        Array(".cistern-restore-\(SHA256Hasher.hash(path.span).short)".utf8)
     }
 
     private func setTime(of directory: OpenDirectory, _ time: Timestamp) throws(SystemError) {
@@ -89,7 +96,8 @@ final class FileRestoration {
             let size = try restorer.write(stored.content?.ids ?? [], to: file)
             guard size == stored.metadata.size else {
                 throw Failure(
-                    .store, "the stored content of \(printable(stored.path)) has \(size) bytes "
+                    .store,
+                    "the stored content of \(printable(stored.path)) has \(size) bytes "
                         + "instead of \(stored.metadata.size)")
             }
             try apply(stored, temporary, in: directory)

@@ -40,6 +40,7 @@ extension BlobIndex {
                 arguments: [pk])
             try BlobIndex.insert(db, pk: pk, entries)
         }
+        filter.add(entries)
     }
 
     /// The blobs of a pack, in the order of their ids, which is the order of the table.
@@ -63,7 +64,7 @@ extension BlobIndex {
     func unindexedPacks(limit: Int) throws(Failure) -> [UnindexedPack] {
         try read { db in
             let rows = try Row.fetchCursor(
-                db, sql: "SELECT id, entries FROM pack WHERE state = 1 ORDER BY pk")
+                db, sql: "SELECT id, entries FROM pack WHERE state = 1 AND present = 1 ORDER BY pk")
             var result: [UnindexedPack] = []
             var blobs = 0
             while let row = try rows.next() {

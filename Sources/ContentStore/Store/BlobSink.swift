@@ -92,7 +92,9 @@ package final class BlobSink {
         let id = identify(plain)
         let key = StoreSession.BlobKey(id: id, type: type)
         if session.rely(on: key, batch: batch) { return StoredBlob(id: id, newBytes: 0) }
-        if try session.store.index.hasForWriting(id, type) { return StoredBlob(id: id, newBytes: 0) }
+        if try session.store.index.hasForWriting(id, type) {
+            return StoredBlob(id: id, newBytes: 0)
+        }
         let pack = type == .data ? data : tree
         // A large blob goes into the next pack rather than make this one's buffer grow.
         if !pack.entries.isEmpty && !pack.hasRoom(for: plain.count) { try close(pack) }
@@ -169,7 +171,13 @@ package final class BlobSink {
     }
 
     private func close(_ pack: OpenPack) throws(Failure) {
-        guard let ticket = pack.ticket, !pack.entries.isEmpty else { return }
+        guard let ticket = pack.ticket else { return }
+        guard !pack.entries.isEmpty else {
+            // Another sink was faster with the only blob: an empty pack holds back nothing.
+            pack.ticket = nil
+            session.giveBack(ticket)
+            return
+        }
         var bytes: [UInt8] = []
         swap(&bytes, &pack.bytes)
         let entries = pack.entries
@@ -201,6 +209,11 @@ extension StoreSession {
             blobs.firstBatch[pack] = min(blobs.firstBatch[pack] ?? batch, batch)
             return other == nil
         }
+    }
+
+    /// Forgets the ticket of a pack that nothing was put into.
+    func giveBack(_ ticket: Int) {
+        open.blobs.withLock { $0.firstBatch[ticket] = nil }
     }
 
     func newTicket(batch: Int) -> Int {

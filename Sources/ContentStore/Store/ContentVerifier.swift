@@ -20,6 +20,16 @@ package final class ContentVerifier {
     ///
     /// - Throws: `SystemError` when the file cannot be read.
     package func matches(_ file: borrowing Descriptor, ids: [Digest]) throws -> Bool {
+        do {
+            return try compare(file, ids)
+        } catch {
+            // Half a file in the hasher would make the next one look rotted.
+            _ = hasher.finish()
+            throw error
+        }
+    }
+
+    private func compare(_ file: borrowing Descriptor, _ ids: [Digest]) throws -> Bool {
         if ids.count == 1, let id = ids.first { return try matchesWhole(file, id) }
         var lengths: [Int] = []
         for id in ids {

@@ -74,19 +74,46 @@ package final class ContentWriter {
     package func storeAgain(
         _ file: borrowing Descriptor, ids: [Digest], index: BlobIndex, batch: Int
     ) throws -> Bool {
-        var buffer = take(&self.buffer)
-        defer { self.buffer = buffer }
+        var lengths: [Int] = []
         for id in ids {
             guard let length = try index.allLocations(id, .data).first?.contentLength else {
-                return false
+                // The index has lost the blob and with it its length: cut the file anew.
+                return try storeCut(file, ids, batch)
             }
+            lengths.append(length)
+        }
+        var buffer = take(&self.buffer)
+        defer { self.buffer = buffer }
+        for (id, length) in zip(ids, lengths) {
             buffer.removeAll(keepingCapacity: true)
-            guard try file.read(appending: &buffer, upTo: Int(length)) == length,
+            guard try file.read(appending: &buffer, upTo: length) == length,
                 sink.identify(buffer.span) == id
             else { return false }
             _ = try sink.store(buffer.span, .data, batch: batch)
         }
         buffer.removeAll(keepingCapacity: true)
         return try file.read(appending: &buffer, upTo: 1) == 0
+    }
+
+    /// As `storeAgain`, along the borders that this store's chunker finds.
+    private func storeCut(
+        _ file: borrowing Descriptor, _ ids: [Digest], _ batch: Int
+    ) throws -> Bool {
+        var buffer = take(&self.buffer)
+        defer { self.buffer = buffer }
+        var rest = ids[...]
+        var atEnd = false
+        while true {
+            if !atEnd && buffer.count < Chunker.maximum {
+                let wanted = ContentWriter.bufferSize - buffer.count
+                atEnd = try file.read(appending: &buffer, upTo: wanted) < wanted
+            }
+            if buffer.isEmpty { return rest.isEmpty }
+            guard let length = chunker.cut(buffer.span, atEnd: atEnd) else { return false }
+            guard sink.identify(buffer.span.extracting(..<length)) == rest.popFirst()
+            else { return false }
+            _ = try sink.store(buffer.span.extracting(..<length), .data, batch: batch)
+            buffer.removeSubrange(..<length)
+        }
     }
 }

@@ -198,10 +198,29 @@ package final class StoreSession: Sendable {
         }
     }
 
+    /// Waits for the turn to write index files: sessions of this host, in any process, that end
+    /// together would each name the packs of all. For a while only, because packs that are named
+    /// twice do no harm.
+    private static func indexTurn(_ store: Store) -> FileLock? {
+        let pause = Monitor(())
+        let deadline = monotonicSeconds() + indexInterval
+        while monotonicSeconds() < deadline {
+            do throws(SystemError) {
+                return try FileLock("\(store.index.path).writing")
+            } catch {
+                guard error.code == Errno.again else { return nil }
+            }
+            pause.wait(seconds: 0.01) { _ -> Void? in nil }
+        }
+        return nil
+    }
+
     private static func writeIndex(
         _ state: Monitor<State>, _ store: Store, _ name: String
     ) throws {
         let sealer = Sealer(key: store.key)
+        let turn = indexTurn(store)
+        defer { withExtendedLifetime(turn) {} }
         while true {
             let packs = try store.index.unindexedPacks(limit: indexFileBlobLimit)
             if packs.isEmpty { break }

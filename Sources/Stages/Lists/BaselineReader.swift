@@ -38,6 +38,15 @@ package final class BaselineReader {
         return result
     }
 
+    /// The unit at exactly `path`.
+    package func unit(at path: [UInt8]) throws(Failure) -> Unit? {
+        guard let number = try state.chunkNumber(key, containing: sortKey(path)),
+            let units = try decoded(number)
+        else { return nil }
+        let index = firstIndex(in: units) { comparePaths($0, path) >= 0 }
+        return index < units.count && units[index].path == path ? units[index] : nil
+    }
+
     private func firstIndex(in units: [Unit], where isBehind: ([UInt8]) -> Bool) -> Int {
         var low = 0
         var high = units.count

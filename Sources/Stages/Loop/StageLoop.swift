@@ -43,15 +43,19 @@ package struct EncodedBatch: Sendable {
     package var units: Int
     /// The last path that the batch stands for.
     package var lastPath: [UInt8]?
+    /// The outermost unreadable directory at or above `lastPath`.
+    package var unreadable: [UInt8]?
 
     package init(
-        number: Int, lines: [UInt8], chunk: CompressedChunk?, units: Int, lastPath: [UInt8]?
+        number: Int, lines: [UInt8], chunk: CompressedChunk?, units: Int, lastPath: [UInt8]?,
+        unreadable: [UInt8]? = nil
     ) {
         self.number = number
         self.lines = lines
         self.chunk = chunk
         self.units = units
         self.lastPath = lastPath
+        self.unreadable = unreadable
     }
 }
 

@@ -158,11 +158,13 @@ struct ManualDehydrate {
         let after = info.checkpoint.lastPath
         let first = info.checkpoint.inputChunks
         guard let list else {
+            let unreadable = try after.flatMap { (after) throws(Failure) in
+                try state.unreadableDirectory(in: info.key, at: after)
+            }
             var options = try WalkOptions(module)
-            let last = try state.lastUnit(of: info)
-            options.resumedUnitHasError = last?.path == after && last?.error != nil
+            options.resumedUnitHasError = unreadable != nil && unreadable == after
             let walk = try Walk(root: module.path, options: options, resumeAfter: after)
-            return WalkSource(walk, firstBatch: first, after: after)
+            return WalkSource(walk, firstBatch: first, after: after, unreadable: unreadable)
         }
         let input =
             list == "-" ? try Descriptor.standardInput() : try Descriptor.open(list, .readOnly)
