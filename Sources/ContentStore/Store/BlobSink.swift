@@ -8,7 +8,9 @@ package struct StoredBlob: Sendable {
     package var newBytes: Int
 }
 
-/// How data blobs are compressed. Trees always are, because restic repacks those that are not.
+/// How data blobs are compressed.
+///
+/// Trees always are, because restic repacks those that are not.
 package enum Compression: Sendable, Equatable {
     /// zstd level 3 (1 for blobs up to 128 KiB, where it is twice as fast and as good), and raw
     /// for what does not compress.
@@ -26,7 +28,9 @@ package enum Compression: Sendable, Equatable {
 }
 
 /// One thread's way into a store session: hashes, asks whether the store has the blob, compresses,
-/// seals and packs. Not for use by two threads at once.
+/// seals and packs.
+///
+/// Not for use by two threads at once.
 package final class BlobSink {
     /// A pack whose first batch lies this far behind is closed, so that checkpoints keep up.
     package static let maximalLag = 64

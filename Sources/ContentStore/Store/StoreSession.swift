@@ -32,8 +32,9 @@ package final class StoreSession: Sendable {
         var entries: [PackEntry]
     }
 
-    /// What is in packs that are not durable yet. Behind a lock of its own, because every blob
-    /// asks, and nobody waits for it.
+    /// What is in packs that are not durable yet.
+    ///
+    /// Behind a lock of its own, because every blob asks, and nobody waits for it.
     struct OpenBlobs {
         /// Blobs that are in an open or pending pack, and which.
         var tickets: [BlobKey: Int] = [:]
@@ -61,7 +62,9 @@ package final class StoreSession: Sendable {
     private let uploader: Mutex<DedicatedThread?>
     private static let counter = Atomic<Int>(0)
 
-    /// Begins a session. The caller holds a lock on the store for as long as it lasts.
+    /// Begins a session.
+    ///
+    /// The caller holds a lock on the store for as long as it lasts.
     package init(store: Store) {
         self.store = store
         name = StoreSession.newName()
@@ -93,7 +96,9 @@ package final class StoreSession: Sendable {
     }
 
     /// Ends the session's uploads: waits until every pack that sinks have closed is durable, and
-    /// writes the index files. Sinks must have been flushed.
+    /// writes the index files.
+    ///
+    /// Sinks must have been flushed.
     package func finish() throws(Failure) {
         try drain()
         try writeIndex()
@@ -199,8 +204,9 @@ package final class StoreSession: Sendable {
     }
 
     /// Waits for the turn to write index files: sessions of this host, in any process, that end
-    /// together would each name the packs of all. For a while only, because packs that are named
-    /// twice do no harm.
+    /// together would each name the packs of all.
+    ///
+    /// For a while only, because packs that are named twice do no harm.
     private static func indexTurn(_ store: Store) -> FileLock? {
         let pause = Monitor(())
         let deadline = monotonicSeconds() + indexInterval
