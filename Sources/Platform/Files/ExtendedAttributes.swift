@@ -89,7 +89,8 @@ package enum ExtendedAttributes {
 /// Gives the calling thread a working directory of its own, so that path calls which have no
 /// `…at` form (the xattr family before Linux 6.13) can be made relative to an open directory.
 package enum PrivateWorkingDirectory {
-    /// Separates this thread from the process's working directory; false where the system forbids it.
+    /// Separates this thread from the process's working directory; false where the system forbids
+    /// it.
     package static func begin() -> Bool { cl_unshare_fs() == 0 }
 
     /// Makes `directory` the working directory of this thread.
