@@ -160,7 +160,7 @@ void cl_name_thread(unsigned long thread, const char *name) { pthread_setname_np
 void cl_bound_heap(void) {
     // Setting the threshold also stops glibc from raising it, after which pack-sized buffers would
     // come from arenas and never be given back.
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
     mallopt(M_ARENA_MAX, 2);
 }

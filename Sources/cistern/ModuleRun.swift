@@ -80,10 +80,7 @@ final class ModuleRun {
         var walkOptions = try WalkOptions(module)
         if let oneFileSystem = options.oneFileSystem { walkOptions.oneFileSystem = oneFileSystem }
         let after = info.checkpoint.lastPath
-        if let after {
-            walkOptions.resumedUnitHasError =
-                try state.unreadableDirectory(in: info.key, at: after) == after
-        }
+        walkOptions.resumedUnitHasError = try state.lastUnit(of: info)?.error != nil
         return WalkSource(
             try Walk(root: module.path, options: walkOptions, resumeAfter: after),
             firstBatch: info.checkpoint.inputChunks, firstSeq: info.units, after: after)
@@ -174,5 +171,13 @@ enum ModuleStates {
                 .locked, "another process works on module \(module)",
                 hint: "`cistern status` shows runs; a tool by hand ends by itself")
         }
+    }
+}
+
+extension ModuleState {
+    /// The last unit that a list of whole units holds so far.
+    func lastUnit(of info: ListInfo) throws(Failure) -> Unit? {
+        guard info.chunks > 0, let chunk = try chunk(info.key, info.chunks - 1) else { return nil }
+        return try ListDecoder.units(of: chunk).last
     }
 }

@@ -168,9 +168,15 @@ struct DispatchLoop {
         lookCost = looked - start
         var list: [DispatchMachine.Progress] = []
         for job in jobs where job.state == .leased {
-            guard let holder = job.status.lease?.worker, let worker = workers[holder.pid],
-                worker.identity == holder
-            else { continue }
+            guard let holder = job.status.lease?.worker else { continue }
+            guard let worker = workers[holder.pid], worker.identity == holder else {
+                // A worker of a dispatcher that died with it: nobody else reports it, and while
+                // its job counts as leased no worker is started that would take it back.
+                if holder.isAlive == false {
+                    _ = try table.workerDied(holder, cause: "process \(holder.pid) is gone")
+                }
+                continue
+            }
             list.append(
                 DispatchMachine.Progress(
                     pid: holder.pid, job: job.id, attempts: job.status.attempts,

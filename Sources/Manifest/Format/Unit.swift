@@ -17,7 +17,13 @@ package struct Unit: Sendable, Equatable {
     /// On a directory: its children may be missing from the list.
     package var error: UnitError?
     package var check: CheckResult?
-    package var repair: RepairResult?
+    /// What repair did, if it had anything to do.
+    package var repair: RepairResult? {
+        get { repairBox?.value }
+        set { repairBox = newValue.map { Box($0) } }
+    }
+    // Few units have one, and inline it would make every copy of a unit a third larger.
+    private var repairBox: Box<RepairResult>?
     package var content: ContentResult?
 
     package init(
@@ -31,7 +37,7 @@ package struct Unit: Sendable, Equatable {
         self.xattrs = xattrs
         self.error = error
         self.check = check
-        self.repair = repair
+        repairBox = repair.map { Box($0) }
         self.content = content
     }
 }
@@ -52,4 +58,15 @@ package struct UnitError: Error, Sendable, Equatable {
     package init(_ error: SystemError) {
         self.init(call: error.call, code: error.code)
     }
+}
+
+/// A value on the heap.
+private final class Box<Value: Sendable & Equatable>: Sendable, Equatable {
+    let value: Value
+
+    init(_ value: Value) {
+        self.value = value
+    }
+
+    static func == (a: Box, b: Box) -> Bool { a === b || a.value == b.value }
 }

@@ -42,9 +42,9 @@ struct SliceOutput {
 /// the first that nobody has, the walk takes from the head what is done.
 struct Agenda {
     /// How much may wait in front of the step that is taken next, in units.
-    static let weightBefore = 16 << 10
+    static let weightBefore = 4 << 10
     /// How much may wait in all: steps inserted in front of read ones must not add up.
-    static let weightTotal = 32 << 10
+    static let weightTotal = 8 << 10
     /// How many steps may wait or run.
     static let stepsBefore = 256
     // What a step weighs before it is known.

@@ -62,9 +62,9 @@ package final class BaselineReader {
         if let hit = cache.first(where: { $0.number == number }) { return hit.units }
         guard let chunk = try state.chunk(key, number) else { return nil }
         // A unit with an error was reported in that run, and is not in its snapshot.
-        let units = try ListDecoder.units(of: chunk).filter {
-            $0.error == nil || $0.metadata.kind == .directory
-        }
+        var units = try ListDecoder.units(of: chunk)
+        let isLost = { (unit: Unit) in unit.error != nil && unit.metadata.kind != .directory }
+        if units.contains(where: isLost) { units.removeAll(where: isLost) }
         if cache.count == 2 { cache.removeFirst() }
         cache.append((number, units))
         return units
