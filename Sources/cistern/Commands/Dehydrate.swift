@@ -162,7 +162,8 @@ struct ManualDehydrate {
                 try state.unreadableDirectory(in: info.key, at: after)
             }
             var options = try WalkOptions(module)
-            options.resumedUnitHasError = unreadable != nil && unreadable == after
+            let last = try state.lastUnit(of: info)
+            options.resumedUnitHasError = last?.path == after && last?.error != nil
             let walk = try Walk(root: module.path, options: options, resumeAfter: after)
             return WalkSource(walk, firstBatch: first, after: after, unreadable: unreadable)
         }
