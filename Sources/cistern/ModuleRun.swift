@@ -101,7 +101,7 @@ final class ModuleRun {
             let handle = try openStore()
             return try RepairStage(
                 root: module.path, state: state, store: handle.store,
-                session: StoreSession(store: handle.store), policy: RepairPolicy(options),
+                session: handle.newSession(), policy: RepairPolicy(options),
                 quarantine: Quarantine(
                     stateDirectory: configuration.state, module: module.name),
                 checked: try stats(.check))
@@ -109,7 +109,7 @@ final class ModuleRun {
             let handle = try openStore()
             return try DehydrateStage(
                 module: module.name, root: module.path, state: state,
-                session: StoreSession(store: handle.store), list: key,
+                session: handle.newSession(), list: key,
                 options: Dehydrator.DehydrateOptions(options, excludes: module.exclude))
         }
     }
