@@ -48,19 +48,20 @@ package final class CheckStage: Stage {
             var output = StageOutput()
             output.units.reserveCapacity(batch.units.count)
             output.origins.reserveCapacity(batch.units.count)
-            var unreadable = batch.afterIsUnreadable ? batch.after : nil
+            var unreadable = UnreadableDirectories(batch.unreadable)
             try forEachPair(batch.units, stored) { index, stored in
                 if let index {
                     let unit = batch.units[index]
-                    if unit.isUnreadableDirectory { unreadable = unit.path }
+                    unreadable.pass(unit)
                     let checked = try checker.check(unit, stored: stored)
                     CheckCounters.count(checked.check, &output)
                     let same = checked.metadata == unit.metadata && checked.error == unit.error
                     output.append(checked, origin: same ? index : nil)
                 } else if let stored {
-                    let unknown = unreadable.map { stored.isBelow($0) } ?? false
+                    let unknown = unreadable.cover(stored)
                     let checked = try checker.check(missing: stored, unknown: unknown)
                     CheckCounters.count(checked.check, &output)
+                    if unknown { output.count(CheckCounters.unknown) }
                     output.append(checked, origin: nil)
                 }
             }

@@ -98,8 +98,18 @@ final class PackWindow {
         do throws(BackendError) {
             try backend.read(ObjectKey(.pack, pack.id), range, into: &output)
         } catch {
-            throw error.failure(at: backend.location)
+            var failure = error.failure(at: backend.location)
+            // Only what is wrong with this very file may count as damage: with no descriptors or
+            // memory left, everything would.
+            if case .permanent(let system) = error, !PackWindow.isDamage(system.code) {
+                failure.kind = .temporary
+            }
+            throw failure
         }
+    }
+
+    private static func isDamage(_ code: Int32) -> Bool {
+        [Errno.inputOutput, Errno.access, Errno.permission].contains(code)
     }
 }
 

@@ -159,6 +159,7 @@ final class StorePackChecker {
                 PackVerdict.Blob(
                     id: entry.id, type: entry.type, reason: "is not where the index says"))
         }
-        return header.filter { !absent.map(\.id).contains($0.id) }
+        let absentIDs = Set(absent.map(\.id))
+        return header.filter { !absentIDs.contains($0.id) }
     }
 }

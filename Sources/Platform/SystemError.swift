@@ -32,6 +32,7 @@ package enum Errno {
     package static let notDirectory = ENOTDIR
     package static let isDirectory = EISDIR
     package static let loop = ELOOP
+    package static let noDevice = ENXIO
     package static let access = EACCES
     package static let permission = EPERM
     package static let inputOutput = EIO

@@ -3,7 +3,9 @@ internal import Manifest
 internal import Platform
 internal import Stages
 
-/// Puts single files of a module back from the store. Not for use by two threads at once.
+/// Puts single files of a module back from the store.
+///
+/// Not for use by two threads at once.
 final class FileRestoration {
     private let files: ModuleFiles
     private let restorer: ContentRestorer
@@ -20,8 +22,9 @@ final class FileRestoration {
     }
 
     /// Restores `stored`: content into a temporary file beside it, verified blob by blob, fsync,
-    /// the damaged file into quarantine, rename, metadata. At every moment the name has the old
-    /// file or the new one.
+    /// the damaged file into quarantine, rename, metadata.
+    ///
+    /// At every moment the name has the old file or the new one.
     ///
     /// - Returns: the unit as it is now.
     /// - Throws: `SystemError` or `Failure`; the module is then as it was.
@@ -32,8 +35,9 @@ final class FileRestoration {
         if stored.metadata.kind == .directory {
             try restoreDirectory(stored, name, in: directory)
         } else {
-            let temporary = AtomicFile.temporaryName(for: Array(".cistern".utf8))
+            let temporary = FileRestoration.temporaryName(for: stored.path)
             do {
+                try? directory.descriptor.unlink(temporary)
                 try make(stored, temporary, in: directory, replacing: current)
                 if current != nil {
                     try quarantine.keep(name, in: directory, path: stored.path, reason: reason)
@@ -54,6 +58,12 @@ final class FileRestoration {
             throw SystemError(Errno.noEntry, "statx", printable(stored.path))
         }
         return unit
+    }
+
+    /// The name that a file has until it is whole: always the same for a path, so that what a
+    /// killed repair left is replaced by the next one.
+    private static func temporaryName(for path: [UInt8]) -> [UInt8] {
+        Array(".cistern-restore-\(SHA256Hasher.hash(path.span).short)".utf8)
     }
 
     private func setTime(of directory: OpenDirectory, _ time: Timestamp) throws(SystemError) {
@@ -89,7 +99,8 @@ final class FileRestoration {
             let size = try restorer.write(stored.content?.ids ?? [], to: file)
             guard size == stored.metadata.size else {
                 throw Failure(
-                    .store, "the stored content of \(printable(stored.path)) has \(size) bytes "
+                    .store,
+                    "the stored content of \(printable(stored.path)) has \(size) bytes "
                         + "instead of \(stored.metadata.size)")
             }
             try apply(stored, temporary, in: directory)

@@ -1,5 +1,6 @@
 package import Manifest
 internal import Platform
+internal import Stages
 
 /// What is to be done about one unit: decided from its check alone, without I/O.
 package enum RepairPlan: Sendable, Equatable {
@@ -45,6 +46,17 @@ package enum RepairPlan: Sendable, Equatable {
         case .new, .changed:
             self = .leave
         }
+    }
+
+    /// How many repairs a finished check asks for, at most, under `policy`.
+    package static func expected(by stats: Stats, _ policy: RepairPolicy) -> UInt64 {
+        func count(_ name: String) -> UInt64 { stats[counter: name] }
+        func less(_ a: UInt64, _ b: UInt64) -> UInt64 { a > b ? a - b : 0 }
+        let unknown = count(CheckCounters.unknown)
+        let local = count("check-rotted") + less(count("check-unreadable"), unknown)
+        let store = less(count(CheckCounters.unhealthy), local + unknown)
+        return (policy.restoreRotted ? local : 0) + (policy.requeueStore ? store : 0)
+            + (policy.restoreRemoved ? count("check-removed") : 0)
     }
 
     /// Whether this counts against the policy's limit.

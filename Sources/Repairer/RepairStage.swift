@@ -5,7 +5,9 @@ package import Platform
 package import Stages
 
 /// The repair: restores what is bad in the module from the store, and puts content that the store
-/// has lost back from the module. Every result comes from a new check.
+/// has lost back from the module.
+///
+/// Every result comes from a new check.
 package final class RepairStage: Stage {
     package let name = "repair"
     private let root: String
@@ -44,9 +46,7 @@ package final class RepairStage: Stage {
         allowed = policy.limit.allowed(of: units)
         budget = Monitor(0)
         if let checked {
-            var planned = checked[counter: CheckCounters.unhealthy]
-            if policy.restoreRemoved { planned += checked[counter: "check-removed"] }
-            try demand(planned, "would need")
+            try demand(RepairPlan.expected(by: checked, policy), "would need")
         }
     }
 
@@ -152,6 +152,7 @@ package final class RepairStage: Stage {
                 }
                 if plan == .restore {
                     let reason = before.problems.joined(separator: "; ")
+                    if before.state == .removed { try restoreParents(of: stored.path) }
                     unit = try restoration.restore(stored, reason: reason)
                     files.reset()
                     result.action = .restored
@@ -173,10 +174,23 @@ package final class RepairStage: Stage {
             return unit
         }
 
+        /// Makes the removed directories above `path`: they have repairs of their own, in batches
+        /// that may come later on another thread.
+        private func restoreParents(of path: [UInt8]) throws {
+            for end in path.indices where path[end] == 0x2F {
+                let parent = Array(path[..<end])
+                guard try files.unit(at: parent) == nil,
+                    let stored = try baseline?.unit(at: parent), stored.metadata.kind == .directory
+                else { continue }
+                _ = try restoration.restore(stored, reason: "")
+            }
+        }
+
         private func putBack(_ unit: Unit, _ stored: Unit, _ batch: Int) throws {
             let file = try files.open(unit.path)
             let complete = try writer.storeAgain(
-                file.descriptor, ids: stored.content?.ids ?? [], index: stage.store.index, batch: batch)
+                file.descriptor, ids: stored.content?.ids ?? [], index: stage.store.index,
+                batch: batch)
             // The new check reads the copy back, so it has to be there.
             try sink.flush()
             try stage.session.drain()

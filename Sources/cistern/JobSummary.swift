@@ -9,6 +9,7 @@ struct JobSummary {
     private var unread: UInt64 = 0
     private var failed: UInt64 = 0
     private var kept: UInt64 = 0
+    private var lost: UInt64 = 0
 
     /// Adds what a finished list tells.
     mutating func add(_ stats: Stats, of kind: StageKind) {
@@ -29,10 +30,11 @@ struct JobSummary {
                 stats[counter: DehydrateCounters.newBytes] + stats[counter: "new-tree-bytes"])
             failed = stats[counter: DehydrateCounters.failed]
             kept = stats[counter: DehydrateCounters.kept]
+            lost = stats[counter: DehydrateCounters.lost]
         }
         let parts = [
             (UInt64(max(0, result.unhealthy)), "unhealthy"), (unread, "unreadable"),
-            (failed, "not stored"), (kept, "kept as last stored"),
+            (failed, "not stored"), (kept, "kept as last stored"), (lost, "lost by the store"),
         ]
         let notes = parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         result.note = notes.isEmpty ? nil : notes.joined(separator: ", ")

@@ -66,6 +66,14 @@ final class BlobFilter: Sendable {
         }
     }
 
+    /// Adds what this process has just made durable, so that it is not stored twice.
+    func add(_ entries: [PackEntry]) {
+        state.withLock { state in
+            guard !state.bits.isEmpty else { return }
+            for entry in entries { BlobFilter.add(entry.id, entry.type, &state.bits) }
+        }
+    }
+
     private func build(_ index: BlobIndex) throws(Failure) {
         var bits: [UInt64] = []
         let newest = try index.forEachID(

@@ -40,6 +40,7 @@ extension BlobIndex {
                 arguments: [pk])
             try BlobIndex.insert(db, pk: pk, entries)
         }
+        filter.add(entries)
     }
 
     /// The blobs of a pack, in the order of their ids, which is the order of the table.
@@ -58,12 +59,14 @@ extension BlobIndex {
     }
 
     /// The packs to put into the next index file: every one that is durable and in none, whoever
-    /// uploaded it. A snapshot may rely on another writer's pack, and that writer may die before
-    /// its own index file is written. At most `limit` blobs (one pack at least), oldest first.
+    /// uploaded it.
+    ///
+    /// A snapshot may rely on another writer's pack, and that writer may die before its own index
+    /// file is written. At most `limit` blobs (one pack at least), oldest first.
     func unindexedPacks(limit: Int) throws(Failure) -> [UnindexedPack] {
         try read { db in
             let rows = try Row.fetchCursor(
-                db, sql: "SELECT id, entries FROM pack WHERE state = 1 ORDER BY pk")
+                db, sql: "SELECT id, entries FROM pack WHERE state = 1 AND present = 1 ORDER BY pk")
             var result: [UnindexedPack] = []
             var blobs = 0
             while let row = try rows.next() {

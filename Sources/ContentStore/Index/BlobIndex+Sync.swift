@@ -4,19 +4,20 @@ internal import GRDB
 
 /// Brings the local index up to date from the store's own files, which are the truth.
 extension BlobIndex {
-    /// The index files of the store that are not known here, and those known here that are gone.
-    func compareIndexFiles(
-        with listed: Set<Digest>
-    ) throws(Failure) -> (new: [Digest], gone: [Digest]) {
-        let known = try read { db in
-            try Data.fetchAll(db, sql: "SELECT id FROM index_file").compactMap { Digest(data: $0) }
+    /// The index files of the store that are known here.
+    ///
+    /// Ask before the store is listed: what another process adds in between is not gone.
+    func knownIndexFiles() throws(Failure) -> Set<Digest> {
+        try read { db in
+            Set(
+                try Data.fetchAll(db, sql: "SELECT id FROM index_file")
+                    .compactMap { Digest(data: $0) })
         }
-        let knownSet = Set(known)
-        return (listed.subtracting(knownSet).sorted(), known.filter { !listed.contains($0) })
     }
 
-    /// Takes in one index file: `packs` calls its argument for each pack that the file lists. All
-    /// of it, or nothing, becomes visible.
+    /// Takes in one index file: `packs` calls its argument for each pack that the file lists.
+    ///
+    /// All of it, or nothing, becomes visible.
     func addIndexFile(
         _ file: Digest,
         _ packs: (_ each: (Digest, [PackEntry]) throws(Failure) -> Void) throws -> Void
@@ -53,8 +54,9 @@ extension BlobIndex {
         try markIndexed(db, id, filePK)
     }
 
-    /// Drops index files that are gone from the store. Packs that no other file lists stop being
-    /// usable, which raises the generation.
+    /// Drops index files that are gone from the store.
+    ///
+    /// Packs that no other file lists stop being usable, which raises the generation.
     func removeIndexFiles(_ files: [Digest]) throws(Failure) {
         guard !files.isEmpty else { return }
         try write { db in
@@ -91,12 +93,18 @@ extension BlobIndex {
                 let insert = try db.cachedStatement(
                     sql: "INSERT OR REPLACE INTO listing VALUES (?, ?)")
                 try db.execute(sql: "SAVEPOINT listing")
-                try list { id, size throws(Failure) in
-                    do {
-                        try insert.execute(arguments: [id.data, Int64(size)])
-                    } catch {
-                        throw BlobIndex.failure(error, self.path)
+                do {
+                    try list { id, size throws(Failure) in
+                        do {
+                            try insert.execute(arguments: [id.data, Int64(size)])
+                        } catch {
+                            throw BlobIndex.failure(error, self.path)
+                        }
                     }
+                } catch {
+                    // A savepoint that stays open is a trap in GRDB.
+                    try db.execute(sql: "ROLLBACK TO listing; RELEASE listing")
+                    throw error
                 }
                 try db.execute(sql: "RELEASE listing")
                 try db.inTransaction(.immediate) {

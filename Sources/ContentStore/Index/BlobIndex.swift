@@ -18,6 +18,20 @@ package struct BlobLocation: Sendable, Equatable {
     }
 }
 
+/// One copy of a blob and what is known of it.
+struct BlobCopy {
+    var location: BlobLocation
+    /// It was read and was not what was written.
+    var isBad: Bool
+    /// The last listing of the packs had its pack, with the right size.
+    var isPresent: Bool
+    /// An index file names it, or one is about to.
+    var isListed: Bool
+
+    /// Whether the store can give the blob back from here, as far as is known.
+    var isUsable: Bool { isListed && isPresent && !isBad }
+}
+
 /// Which blobs the store has and where: a local SQLite mirror of the store's index files.
 ///
 /// The store's own files are the truth. This copy is brought up to date from them by
@@ -58,7 +72,9 @@ package final class BlobIndex: Sendable {
             configuration.journalMode = .wal
             configuration.prepareDatabase { db in
                 try db.execute(
-                    sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192")
+                    // FULL: a module's list may survive a power cut that takes the last entries
+                    // of this journal, and then relies on packs that nobody knows any more.
+                    sql: "PRAGMA synchronous = FULL; PRAGMA cache_size = -8192")
             }
             writer = try DatabaseQueue(path: path, configuration: configuration)
             try writer.write { db in try BlobIndex.prepare(db, storeID: storeID, path: path) }
@@ -89,9 +105,10 @@ package final class BlobIndex: Sendable {
         let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
         if application == 0 && version == 0 && tables == 0 {
             try db.execute(sql: schema)
+            // A number that no index before this one had: baselines remember it.
             try db.execute(
-                sql: "INSERT INTO meta VALUES ('store', ?), ('generation', 1)",
-                arguments: [storeID])
+                sql: "INSERT INTO meta VALUES ('store', ?), ('generation', ?)",
+                arguments: [storeID, Int64.random(in: 1..<(1 << 60))])
             try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
             return
@@ -156,7 +173,7 @@ package final class BlobIndex: Sendable {
 
     /// The usable copies of a blob.
     package func locations(_ id: Digest, _ type: BlobType) throws(Failure) -> [BlobLocation] {
-        try rows(id, type).filter { $0.usable }.map { $0.location }
+        try copies(id, type).filter(\.isUsable).map(\.location)
     }
 
     /// As `contains`, without a look-up for what the filter knows to be new.
@@ -170,28 +187,28 @@ package final class BlobIndex: Sendable {
     /// Every copy that an index file names, also of packs that are gone or known to be damaged:
     /// they still tell the blob's length.
     package func allLocations(_ id: Digest, _ type: BlobType) throws(Failure) -> [BlobLocation] {
-        try rows(id, type).map { $0.location }
+        try copies(id, type).map(\.location)
     }
 
-    private func rows(
-        _ id: Digest, _ type: BlobType
-    ) throws(Failure) -> [(location: BlobLocation, usable: Bool)] {
+    /// Every copy that is known, and what is known of it.
+    func copies(_ id: Digest, _ type: BlobType) throws(Failure) -> [BlobCopy] {
         do {
             return try reader.unsafeRead { db in
                 let statement = try db.cachedStatement(sql: BlobIndex.lookup)
                 let rows = try Row.fetchCursor(
                     statement, arguments: [id.data, type.rawValue])
-                var result: [(BlobLocation, Bool)] = []
+                var result: [BlobCopy] = []
                 while let row = try rows.next() {
                     guard let pack = Digest(data: row[0]) else { continue }
                     let location = BlobLocation(
                         pack: pack, offset: UInt64(row[1] as Int64),
                         storedLength: UInt32(row[2] as Int64),
                         plainLength: (row[3] as Int64?).map { UInt32($0) })
-                    let usable =
-                        row[4] as Int == 0 && row[5] as Int == 1
-                        && row[6] as Int >= PackState.uploaded.rawValue
-                    result.append((location, usable))
+                    result.append(
+                        BlobCopy(
+                            location: location, isBad: row[4] as Int != 0,
+                            isPresent: row[5] as Int == 1,
+                            isListed: row[6] as Int >= PackState.uploaded.rawValue))
                 }
                 return result
             }
@@ -201,8 +218,9 @@ package final class BlobIndex: Sendable {
     }
 
     /// A number that grows whenever content that was usable stops being so: a pack gone from the
-    /// listing or from the index, a copy found bad. As long as it stays, everything that was in
-    /// the store still is.
+    /// listing or from the index, a copy found bad.
+    ///
+    /// As long as it stays, everything that was in the store still is.
     package func generation() throws(Failure) -> Int64 {
         try read { db in
             try Int64.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'generation'") ?? 0
@@ -217,6 +235,16 @@ package final class BlobIndex: Sendable {
                     UPDATE blob SET bad = 1 WHERE id = ? AND type = ? AND bad = 0
                     AND pack = (SELECT pk FROM pack WHERE id = ?)
                     """, arguments: [id.data, type.rawValue, pack.data])
+            if db.changesCount > 0 { try BlobIndex.bumpGeneration(db) }
+        }
+    }
+
+    /// Notes that a pack is gone, until a listing has it again.
+    func markMissing(_ pack: Digest) throws(Failure) {
+        try write { db in
+            try db.execute(
+                sql: "UPDATE pack SET present = 0 WHERE id = ? AND present = 1 AND state >= 1",
+                arguments: [pack.data])
             if db.changesCount > 0 { try BlobIndex.bumpGeneration(db) }
         }
     }

@@ -7,8 +7,13 @@ package import Platform
 ///
 /// Not for use by two threads at once.
 package final class BlobLookup {
+    /// Look-ups that share a transaction: each one costs locks on the file, and a long one keeps
+    /// writers from shortening their journal.
+    private static let lookupsPerTransaction = 2048
+
     private let queue: DatabaseQueue
     private let path: String
+    private var left = 0
 
     /// Opens a further connection to `index`.
     package init(index: BlobIndex) throws(Failure) {
@@ -17,16 +22,27 @@ package final class BlobLookup {
             var configuration = Configuration()
             configuration.busyMode = .timeout(60)
             configuration.readonly = true
+            configuration.allowsUnsafeTransactions = true
             queue = try DatabaseQueue(path: index.path, configuration: configuration)
         } catch {
             throw BlobIndex.failure(error, index.path)
         }
     }
 
+    private func begin(_ db: Database, _ count: Int) throws {
+        if left <= 0 {
+            if db.isInsideTransaction { try db.commit() }
+            try db.beginTransaction(.deferred)
+            left = BlobLookup.lookupsPerTransaction
+        }
+        left -= count
+    }
+
     /// The places in `ids` of those of which the store has no usable copy.
     package func missing(_ ids: [Digest], _ type: BlobType) throws(Failure) -> [Int] {
         do {
             return try queue.unsafeRead { db in
+                try begin(db, ids.count)
                 let statement = try db.cachedStatement(
                     sql: """
                         SELECT 1 FROM blob JOIN pack ON pack.pk = blob.pack

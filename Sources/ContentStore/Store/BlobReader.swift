@@ -9,8 +9,9 @@ package enum CopyState: Sendable, Equatable {
     case corrupt
 }
 
-/// Reads blobs: authenticates, decompresses and compares with the id. Every usable copy is tried
-/// before it gives up. Not for use by two threads at once.
+/// Reads blobs: authenticates, decompresses and compares with the id.
+///
+/// Every usable copy is tried before it gives up. Not for use by two threads at once.
 package final class BlobReader {
     /// No blob of content is larger: readers of all versions hold a whole blob in memory.
     static let contentLimit = 512 << 20
@@ -31,25 +32,27 @@ package final class BlobReader {
     /// Appends the content of a blob to `output`.
     ///
     /// - Throws: `Failure` of class store, naming the blob and what is wrong with each copy. Copies
-    ///   found damaged are marked in the index, so that nobody relies on them.
+    ///   found damaged or gone are marked in the index, so that nobody relies on them.
     package func read(
         _ id: Digest, _ type: BlobType, into output: inout [UInt8]
     ) throws(Failure) {
         let locations = try store.index.locations(id, type)
         var problems: [String] = []
+        var kind = FailureClass.store
         for location in locations {
             let start = output.count
-            do {
+            do throws(CopyProblem) {
                 try read(id, location, into: &output)
                 return
             } catch {
                 output.removeSubrange(start...)
-                if error.kind == .store { try store.index.markBad(id, type, in: location.pack) }
-                problems.append("pack \(location.pack.short): \(error)")
+                try error.mark(id, type, location.pack, in: store.index)
+                if case .unknown(let failure) = error { kind = failure.kind }
+                problems.append("pack \(location.pack.short): \(error.failure)")
             }
         }
         throw Failure(
-            .store, "\(type.word) blob \(id.short) cannot be read from \(store.backend.location)",
+            kind, "\(type.word) blob \(id.short) cannot be read from \(store.backend.location)",
             cause: problems.isEmpty
                 ? "no index file lists it, or its pack is gone"
                 : problems.joined(separator: "; "))
@@ -57,12 +60,23 @@ package final class BlobReader {
 
     private func read(
         _ id: Digest, _ location: BlobLocation, into output: inout [UInt8]
-    ) throws(Failure) {
+    ) throws(CopyProblem) {
         guard location.contentLength <= BlobReader.contentLimit else {
-            throw Failure(.store, "a blob of \(location.contentLength) bytes is too large")
+            throw .damaged(
+                Failure(.store, "a blob of \(location.contentLength) bytes is too large"))
         }
         let sealed = try fetch(location)
         defer { buffer = sealed }
+        do throws(Failure) {
+            try open(sealed, id, location, into: &output)
+        } catch {
+            throw .damaged(error)
+        }
+    }
+
+    private func open(
+        _ sealed: [UInt8], _ id: Digest, _ location: BlobLocation, into output: inout [UInt8]
+    ) throws(Failure) {
         let start = output.count
         if let plainLength = location.plainLength {
             var opened = take(&self.opened)
@@ -79,7 +93,7 @@ package final class BlobReader {
     }
 
     /// The sealed bytes, in the reader's buffer: give it back after use.
-    private func fetch(_ location: BlobLocation) throws(Failure) -> [UInt8] {
+    private func fetch(_ location: BlobLocation) throws(CopyProblem) -> [UInt8] {
         var sealed = take(&buffer)
         do throws(BackendError) {
             let end = location.offset + UInt64(location.storedLength)
@@ -87,39 +101,88 @@ package final class BlobReader {
                 ObjectKey(.pack, location.pack), location.offset..<end, into: &sealed)
             return sealed
         } catch {
-            throw error.failure(at: store.backend.location)
+            throw CopyProblem(error, at: store.backend.location)
         }
     }
 
     /// Whether the store can give this blob back, by reading and authenticating the sealed bytes
     /// (Poly1305-AES covers every byte of them) without opening them.
     ///
-    /// Copies found damaged are marked in the index; copies marked before and good now are not
-    /// any more.
+    /// Only copies count that an index file names: nobody finds the others. Copies found damaged
+    /// or gone are marked in the index; copies marked before and good now are not any more.
+    ///
+    /// - Throws: when no copy is good and one of them could not be asked.
     package func verify(_ id: Digest, _ type: BlobType) throws(Failure) -> CopyState {
-        let locations = try store.index.allLocations(id, type)
+        let index = store.index
         var worst = CopyState.missing
-        for location in locations {
-            let sealed: [UInt8]
-            do {
-                sealed = try fetch(location)
+        var unknown: Failure?
+        for copy in try index.copies(id, type) where copy.isListed {
+            let pack = copy.location.pack
+            do throws(CopyProblem) {
+                let sealed = try fetch(copy.location)
+                defer { buffer = sealed }
+                guard sealer.isAuthentic(sealed.span) else {
+                    throw .damaged(Failure(.store, "the MAC does not match"))
+                }
             } catch {
-                if error.kind == .temporary { throw error }
+                try error.mark(id, type, pack, in: index)
+                switch error {
+                case .gone: break
+                case .damaged: worst = .corrupt
+                case .unknown(let failure): unknown = failure
+                }
                 continue
             }
-            defer { buffer = sealed }
-            if sealer.isAuthentic(sealed.span) {
-                return .good
-            }
-            try store.index.markBad(id, type, in: location.pack)
+            if copy.isBad { try index.markGood(id, type, in: pack) }
+            if copy.isPresent { return .good }
+            // The blob is well and its pack has a wrong size: other readers refuse it.
             worst = .corrupt
         }
+        if let unknown { throw unknown }
         return worst
     }
 
     /// As `verify`, without reading: by the index and the last listing of the packs.
     package func isPresent(_ id: Digest, _ type: BlobType) throws(Failure) -> CopyState {
         try store.index.contains(id, type) ? .good : .missing
+    }
+}
+
+/// Why a copy of a blob could not be read.
+enum CopyProblem: Error {
+    /// The pack is not there.
+    case gone(Failure)
+    /// It is there, and not what was written.
+    case damaged(Failure)
+    /// It could not be asked: says nothing about the copy.
+    case unknown(Failure)
+
+    init(_ error: BackendError, at location: String) {
+        let failure = error.failure(at: location)
+        switch error {
+        case .missing: self = .gone(failure)
+        case .damaged: self = .damaged(failure)
+        // What the medium does not give back is lost.
+        case .permanent(let cause) where cause.code == Errno.inputOutput: self = .damaged(failure)
+        case .permanent, .temporary, .exists: self = .unknown(failure)
+        }
+    }
+
+    var failure: Failure {
+        switch self {
+        case .gone(let failure), .damaged(let failure), .unknown(let failure): failure
+        }
+    }
+
+    /// Notes what was seen, so that nobody relies on the copy any more.
+    func mark(
+        _ id: Digest, _ type: BlobType, _ pack: Digest, in index: BlobIndex
+    ) throws(Failure) {
+        switch self {
+        case .gone: try index.markMissing(pack)
+        case .damaged: try index.markBad(id, type, in: pack)
+        case .unknown: break
+        }
     }
 }
 

@@ -8,7 +8,9 @@ package struct StoredBlob: Sendable {
     package var newBytes: Int
 }
 
-/// How data blobs are compressed. Trees always are, because restic repacks those that are not.
+/// How data blobs are compressed.
+///
+/// Trees always are, because restic repacks those that are not.
 package enum Compression: Sendable, Equatable {
     /// zstd level 3 (1 for blobs up to 128 KiB, where it is twice as fast and as good), and raw
     /// for what does not compress.
@@ -26,7 +28,9 @@ package enum Compression: Sendable, Equatable {
 }
 
 /// One thread's way into a store session: hashes, asks whether the store has the blob, compresses,
-/// seals and packs. Not for use by two threads at once.
+/// seals and packs.
+///
+/// Not for use by two threads at once.
 package final class BlobSink {
     /// A pack whose first batch lies this far behind is closed, so that checkpoints keep up.
     package static let maximalLag = 64
@@ -54,6 +58,13 @@ package final class BlobSink {
 
         init(limit: Int) {
             self.limit = limit
+        }
+
+        /// Room that is reserved beyond the limit: the last blob may reach over it.
+        static let slack = 1 << 20
+
+        func hasRoom(for count: Int) -> Bool {
+            bytes.count + count + Sealer.overhead <= limit + OpenPack.slack
         }
 
         var isFull: Bool {
@@ -85,8 +96,12 @@ package final class BlobSink {
         let id = identify(plain)
         let key = StoreSession.BlobKey(id: id, type: type)
         if session.rely(on: key, batch: batch) { return StoredBlob(id: id, newBytes: 0) }
-        if try session.store.index.hasForWriting(id, type) { return StoredBlob(id: id, newBytes: 0) }
+        if try session.store.index.hasForWriting(id, type) {
+            return StoredBlob(id: id, newBytes: 0)
+        }
         let pack = type == .data ? data : tree
+        // A large blob goes into the next pack rather than make this one's buffer grow.
+        if !pack.entries.isEmpty && !pack.hasRoom(for: plain.count) { try close(pack) }
         guard session.claim(key, ticket: ticket(pack, batch), batch: batch) else {
             return StoredBlob(id: id, newBytes: 0)
         }
@@ -114,7 +129,7 @@ package final class BlobSink {
         let ticket = session.newTicket(batch: batch)
         pack.ticket = ticket
         pack.firstBatch = batch
-        pack.bytes.reserveCapacity(pack.limit + (1 << 20))
+        pack.bytes.reserveCapacity(pack.limit + OpenPack.slack)
         return ticket
     }
 
@@ -160,7 +175,13 @@ package final class BlobSink {
     }
 
     private func close(_ pack: OpenPack) throws(Failure) {
-        guard let ticket = pack.ticket, !pack.entries.isEmpty else { return }
+        guard let ticket = pack.ticket else { return }
+        guard !pack.entries.isEmpty else {
+            // Another sink was faster with the only blob: an empty pack holds back nothing.
+            pack.ticket = nil
+            session.giveBack(ticket)
+            return
+        }
         var bytes: [UInt8] = []
         swap(&bytes, &pack.bytes)
         let entries = pack.entries
@@ -192,6 +213,11 @@ extension StoreSession {
             blobs.firstBatch[pack] = min(blobs.firstBatch[pack] ?? batch, batch)
             return other == nil
         }
+    }
+
+    /// Forgets the ticket of a pack that nothing was put into.
+    func giveBack(_ ticket: Int) {
+        open.blobs.withLock { $0.firstBatch[ticket] = nil }
     }
 
     func newTicket(batch: Int) -> Int {

@@ -1,7 +1,8 @@
 package import Platform
 
-/// Compares files with the blobs they were stored as, by reading and hashing them. Not for use by
-/// two threads at once.
+/// Compares files with the blobs they were stored as, by reading and hashing them.
+///
+/// Not for use by two threads at once.
 package final class ContentVerifier {
     private static let readSize = 1 << 20
 
@@ -20,6 +21,16 @@ package final class ContentVerifier {
     ///
     /// - Throws: `SystemError` when the file cannot be read.
     package func matches(_ file: borrowing Descriptor, ids: [Digest]) throws -> Bool {
+        do {
+            return try compare(file, ids)
+        } catch {
+            // Half a file in the hasher would make the next one look rotted.
+            _ = hasher.finish()
+            throw error
+        }
+    }
+
+    private func compare(_ file: borrowing Descriptor, _ ids: [Digest]) throws -> Bool {
         if ids.count == 1, let id = ids.first { return try matchesWhole(file, id) }
         var lengths: [Int] = []
         for id in ids {

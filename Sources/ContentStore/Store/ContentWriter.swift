@@ -11,10 +11,13 @@ package struct StoredContent: Sendable {
     package init() {}
 }
 
-/// Cuts files into chunks and stores them through a sink. Not for use by two threads at once.
+/// Cuts files into chunks and stores them through a sink.
+///
+/// Not for use by two threads at once.
 package final class ContentWriter {
-    /// Two of the largest chunks: one to cut from while the next is read.
-    private static let bufferSize = 2 * Chunker.maximum
+    /// One and a half of the largest chunks: one has to be there whole to be cut, and more saves
+    /// moving it often.
+    private static let bufferSize = Chunker.maximum + Chunker.maximum / 2
 
     private let sink: BlobSink
     private let chunker: Chunker
@@ -26,8 +29,10 @@ package final class ContentWriter {
         chunker = store.chunker
     }
 
-    /// Reads an open file to its end and stores its content for `batch`. The caller compares the
-    /// size that was read with the file's: a file that grows meanwhile may give less.
+    /// Reads an open file to its end and stores its content for `batch`.
+    ///
+    /// The caller compares the size that was read with the file's: a file that grows meanwhile may
+    /// give less.
     ///
     /// - Throws: `SystemError` when the file cannot be read, `Failure` when the store cannot be
     ///   written.
@@ -73,19 +78,46 @@ package final class ContentWriter {
     package func storeAgain(
         _ file: borrowing Descriptor, ids: [Digest], index: BlobIndex, batch: Int
     ) throws -> Bool {
-        var buffer = take(&self.buffer)
-        defer { self.buffer = buffer }
+        var lengths: [Int] = []
         for id in ids {
             guard let length = try index.allLocations(id, .data).first?.contentLength else {
-                return false
+                // The index has lost the blob and with it its length: cut the file anew.
+                return try storeCut(file, ids, batch)
             }
+            lengths.append(length)
+        }
+        var buffer = take(&self.buffer)
+        defer { self.buffer = buffer }
+        for (id, length) in zip(ids, lengths) {
             buffer.removeAll(keepingCapacity: true)
-            guard try file.read(appending: &buffer, upTo: Int(length)) == length,
+            guard try file.read(appending: &buffer, upTo: length) == length,
                 sink.identify(buffer.span) == id
             else { return false }
             _ = try sink.store(buffer.span, .data, batch: batch)
         }
         buffer.removeAll(keepingCapacity: true)
         return try file.read(appending: &buffer, upTo: 1) == 0
+    }
+
+    /// As `storeAgain`, along the borders that this store's chunker finds.
+    private func storeCut(
+        _ file: borrowing Descriptor, _ ids: [Digest], _ batch: Int
+    ) throws -> Bool {
+        var buffer = take(&self.buffer)
+        defer { self.buffer = buffer }
+        var rest = ids[...]
+        var atEnd = false
+        while true {
+            if !atEnd && buffer.count < Chunker.maximum {
+                let wanted = ContentWriter.bufferSize - buffer.count
+                atEnd = try file.read(appending: &buffer, upTo: wanted) < wanted
+            }
+            if buffer.isEmpty { return rest.isEmpty }
+            guard let length = chunker.cut(buffer.span, atEnd: atEnd) else { return false }
+            guard sink.identify(buffer.span.extracting(..<length)) == rest.popFirst()
+            else { return false }
+            _ = try sink.store(buffer.span.extracting(..<length), .data, batch: batch)
+            buffer.removeSubrange(..<length)
+        }
     }
 }

@@ -136,11 +136,11 @@ package final class Store: Sendable {
         session: String, unreadable: ((Digest, Failure) -> Void)? = nil
     ) throws(Failure) -> Int {
         do {
+            let known = try index.knownIndexFiles()
             var listed = Set<Digest>()
             try backend.list(.index) { id, _ in listed.insert(id) }
-            let changes = try index.compareIndexFiles(with: listed)
             let sealer = Sealer(key: key)
-            for file in changes.new {
+            for file in listed.subtracting(known).sorted() {
                 do {
                     try load(indexFile: file, sealer)
                 } catch let failure as Failure {
@@ -152,7 +152,7 @@ package final class Store: Sendable {
                     unreadable(file, failure)
                 }
             }
-            try index.removeIndexFiles(changes.gone)
+            try index.removeIndexFiles(known.subtracting(listed).sorted())
             try adoptAbandonedPacks(session: session)
             return try index.updatePresence { each in
                 var failed: Failure?

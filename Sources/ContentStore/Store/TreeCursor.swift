@@ -63,25 +63,25 @@ final class LargeBlobReader {
     ) throws(Failure) -> LargeBlobReader {
         var problems: [String] = []
         for location in locations {
-            do throws(Failure) {
+            do throws(CopyProblem) {
                 return try LargeBlobReader(id, location, store)
             } catch {
-                if error.kind == .store { try store.index.markBad(id, .tree, in: location.pack) }
-                problems.append("pack \(location.pack.short): \(error)")
+                try error.mark(id, .tree, location.pack, in: store.index)
+                problems.append("pack \(location.pack.short): \(error.failure)")
             }
         }
         throw Failure(
             .store, "tree \(id.short) cannot be read", cause: problems.joined(separator: "; "))
     }
 
-    private init(_ id: Digest, _ location: BlobLocation, _ store: Store) throws(Failure) {
+    private init(_ id: Digest, _ location: BlobLocation, _ store: Store) throws(CopyProblem) {
         self.id = id
         self.store = store
         self.location = location
         let start = location.offset
         let stop = start + UInt64(location.storedLength)
         let iv = try LargeBlobReader.read(store, location, start..<(start + 16))
-        let verifier = try StreamOpener(key: store.key, iv: iv.span)
+        let verifier = try LargeBlobReader.opener(store, iv)
         var at = start + 16
         while at < stop - 16 {
             let next = min(at + LargeBlobReader.pieceSize, stop - 16)
@@ -90,21 +90,33 @@ final class LargeBlobReader {
             at = next
         }
         let tag = try LargeBlobReader.read(store, location, at..<stop)
-        guard verifier.finish(tag.span) else { throw Failure(.store, "the MAC does not match") }
-        opener = try StreamOpener(key: store.key, iv: iv.span)
+        guard verifier.finish(tag.span) else {
+            throw .damaged(Failure(.store, "the MAC does not match"))
+        }
+        opener = try LargeBlobReader.opener(store, iv)
         decompressor = location.plainLength == nil ? nil : ZstdStreamDecompressor()
         offset = start + 16
         end = stop - 16
     }
 
+    private static func opener(
+        _ store: Store, _ iv: [UInt8]
+    ) throws(CopyProblem) -> StreamOpener {
+        do throws(Failure) {
+            return try StreamOpener(key: store.key, iv: iv.span)
+        } catch {
+            throw .damaged(error)
+        }
+    }
+
     private static func read(
         _ store: Store, _ location: BlobLocation, _ range: Range<UInt64>
-    ) throws(Failure) -> [UInt8] {
+    ) throws(CopyProblem) -> [UInt8] {
         var bytes: [UInt8] = []
         do throws(BackendError) {
             try store.backend.read(ObjectKey(.pack, location.pack), range, into: &bytes)
         } catch {
-            throw error.failure(at: store.backend.location)
+            throw CopyProblem(error, at: store.backend.location)
         }
         return bytes
     }
@@ -113,7 +125,12 @@ final class LargeBlobReader {
     func next() throws(Failure) -> [UInt8]? {
         while offset < end {
             let next = min(offset + LargeBlobReader.pieceSize, end)
-            let sealed = try LargeBlobReader.read(store, location, offset..<next)
+            let sealed: [UInt8]
+            do throws(CopyProblem) {
+                sealed = try LargeBlobReader.read(store, location, offset..<next)
+            } catch {
+                throw error.failure
+            }
             offset = next
             var opened: [UInt8] = []
             opener.update(sealed.span, into: &opened)

@@ -35,11 +35,16 @@ package final class DehydrateStage: Stage {
     let baseline: Baseline?
     /// The store's generation at the beginning: what was there then is not looked up again.
     let generation: Int64
+    /// The same when the list was begun, by a run before this one perhaps: what its units rely on
+    /// was there then.
+    private let firstGeneration: Int64
+    // Content of replayed units that has gone since they were written.
+    private let lostSince = Monitor<UInt64>(0)
     let started: Timestamp
     private let clock: any WallClock
     private let run: String
     private let list: ListKey
-    private let devices: DeviceNumbers
+    private let rootDevice: UInt64
     // Only the collecting thread builds trees.
     private let trees: Monitor<TreeBuilder>
     private let sinks = Monitor<[BlobSink]>([])
@@ -62,13 +67,27 @@ package final class DehydrateStage: Stage {
         started = clock.now()
         baseline = try state.baseline(in: session.store)
         generation = try session.store.index.generation()
+        firstGeneration = try DehydrateStage.firstGeneration(of: list, state, now: generation)
         do {
-            let device = try Descriptor.open(root, [.readOnly, .directory]).metadata().device
-            devices = DeviceNumbers(root: device)
+            rootDevice = try Descriptor.open(root, [.readOnly, .directory]).metadata().device
         } catch {
             throw Failure(.module, "module directory \(root) cannot be opened", cause: "\(error)")
         }
-        trees = Monitor(TreeBuilder(session: session))
+        trees = Monitor(TreeBuilder(session: session, rootDevice: rootDevice))
+    }
+
+    private static let generationNote = "dehydrate-generation"
+
+    /// The store's generation when `list` was begun, kept in the journal.
+    private static func firstGeneration(
+        of list: ListKey, _ state: ModuleState, now generation: Int64
+    ) throws(Failure) -> Int64 {
+        let prefix = Array("\(list) ".utf8)
+        if let note = try state.note(generationNote), note.starts(with: prefix) {
+            return Int64(String(decoding: note[prefix.count...], as: UTF8.self)) ?? -1
+        }
+        try state.change([NoteChange(generationNote, prefix + Array("\(generation)".utf8))])
+        return generation
     }
 
     package func makeWorker() throws -> any StageWorker {
@@ -78,7 +97,7 @@ package final class DehydrateStage: Stage {
     }
 
     func fragments(_ units: [Unit]) throws(Failure) -> TreeFragments {
-        try TreeFragments(units, devices: devices)
+        try TreeFragments(units, root: rootDevice)
     }
 
     package func collect(_ output: StageOutput, number: Int) throws {
@@ -91,6 +110,17 @@ package final class DehydrateStage: Stage {
     package var needsReplay: Bool { true }
 
     package func replay(_ units: [Unit], number: Int) throws {
+        if generation != firstGeneration {
+            var lost: UInt64 = 0
+            for unit in units {
+                for id in unit.content?.ids ?? []
+                where try !session.store.index.contains(id, .data) {
+                    lost += 1
+                    break
+                }
+            }
+            lostSince.with { $0 += lost }
+        }
         let fragments = try fragments(units)
         try trees.with { try $0.add(fragments) }
     }
@@ -116,13 +146,21 @@ package final class DehydrateStage: Stage {
             Stats.Counter("new-packs", UInt64(session.uploaded.packs)),
             Stats.Counter("new-snapshots", snapshot == baseline?.snapshot ? 0 : 1),
         ]
+        let lost = lostSince.with { $0 }
+        if lost > 0 {
+            completion.counters.append(Stats.Counter(DehydrateCounters.lost, lost))
+        }
         // A reference that was not found in the store is looked up again every time.
-        let complete = stats[counter: DehydrateCounters.lost] == 0
+        let complete =
+            stats[counter: DehydrateCounters.lost] + lost == 0 && generation == firstGeneration
         completion.baseline = Baseline(
             key: list, snapshot: snapshot, rootTree: tree,
             storeID: session.store.id.description,
             storeGeneration: complete ? generation : -1, time: started)
-        completion.notes = [NoteChange(PendingSnapshot.noteName, nil)]
+        completion.notes = [
+            NoteChange(PendingSnapshot.noteName, nil),
+            NoteChange(DehydrateStage.generationNote, nil),
+        ]
         return completion
     }
 
@@ -143,6 +181,7 @@ package final class DehydrateStage: Stage {
                 snapshot: snapshot(tree, parent: previous?.snapshot, stats))
         if pending == nil { try snapshot.save(to: state) }
         CrashPoint.reached("snapshot-journalled")
+        try session.confirmLock()
         try store.backend.put(ObjectKey(.snapshot, snapshot.id), snapshot.sealed.span)
         return snapshot.id
     }
@@ -152,7 +191,8 @@ package final class DehydrateStage: Stage {
         summary.filesNew = stats[counter: DehydrateCounters.new]
         summary.filesChanged = stats[counter: DehydrateCounters.changed]
         summary.filesUnmodified = stats[counter: DehydrateCounters.unchanged]
-        summary.dataAddedPacked = stats[counter: DehydrateCounters.newBytes] + trees.with { $0.newBytes }
+        summary.dataAddedPacked =
+            stats[counter: DehydrateCounters.newBytes] + trees.with { $0.newBytes }
         summary.dataAdded = summary.dataAddedPacked
         summary.totalFilesProcessed = stats.countFiles
         summary.totalBytesProcessed = stats.sizeFiles
@@ -178,6 +218,6 @@ package enum DehydrateCounters {
     package static let vanished = "files-vanished"
     package static let readBytes = "read-bytes"
     package static let newBytes = "new-bytes"
-    /// Kept content that the store does not have either.
+    /// Content that the snapshot names and the store does not have any more.
     package static let lost = "files-lost"
 }

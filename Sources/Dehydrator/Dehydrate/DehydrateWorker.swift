@@ -30,15 +30,13 @@ final class DehydrateWorker: StageWorker {
         output.units.reserveCapacity(batch.units.count)
         output.origins.reserveCapacity(batch.units.count)
         var tally = Tally()
-        var unreadable = batch.afterIsUnreadable ? batch.after : nil
+        var unreadable = UnreadableDirectories(batch.unreadable)
         try forEachPair(batch.units, stored) { index, stored in
             let unit: Unit?
             if let index {
-                if batch.units[index].isUnreadableDirectory {
-                    unreadable = batch.units[index].path
-                }
+                unreadable.pass(batch.units[index])
                 unit = try dehydrate(batch.units[index], stored, batch.number, &tally)
-            } else if let stored, unreadable.map({ stored.isBelow($0) }) ?? false {
+            } else if let stored, unreadable.cover(stored) {
                 unit = try keep(stored, "its directory could not be read", &tally)
             } else {
                 tally.removed += 1
@@ -58,6 +56,9 @@ final class DehydrateWorker: StageWorker {
     ) throws -> Unit? {
         if let check = unit.check, !(unit.repair?.successful ?? false) {
             switch check.state {
+            case .removed where unit.repair?.attempted ?? false:
+                // It was to come back: that it could not must not make the snapshot forget it.
+                if let stored { return try keep(stored, "it could not be restored", &tally) }
             case .removed:
                 tally.removed += 1
                 return nil
@@ -108,7 +109,8 @@ final class DehydrateWorker: StageWorker {
                 tally.readBytes += content.size
                 tally.newBytes += content.newBytes
                 let after = try file.descriptor.metadata()
-                changing = after.mtime != unit.metadata.mtime || after.ctime != unit.metadata.ctime
+                changing =
+                    after.mtime != unit.metadata.mtime || after.ctime != unit.metadata.ctime
                     || after.size != content.size
                 unit.metadata.distrustIfRecent(started)
             }

@@ -31,13 +31,16 @@ final class TreeBuilder {
     private let session: StoreSession
     private let sink: BlobSink
     private var stack: [OpenDirectory] = []
+    private var devices: DeviceNumbers
     private var held = 0
     private var root: TreeNode?
     /// Trees that the store did not have, and their bytes there.
     private(set) var newTrees: UInt64 = 0
     private(set) var newBytes: UInt64 = 0
 
-    init(session: StoreSession) {
+    /// - Parameter rootDevice: the device of the module's directory.
+    init(session: StoreSession, rootDevice: UInt64) {
+        devices = DeviceNumbers(root: rootDevice)
         store = session.store
         self.session = session
         sink = BlobSink(session: session)
@@ -47,15 +50,38 @@ final class TreeBuilder {
     func add(_ fragments: TreeFragments) throws {
         for item in fragments.items {
             try closeDirectories(notAbove: item.path)
+            try checkPlace(of: item)
             if let node = item.directory {
                 stack.append(OpenDirectory(path: item.path, node: node))
                 continue
             }
-            guard let parent = stack.last else {
-                throw Failure(.bug, "unit \(printable(item.path)) comes before its directory")
+            guard let parent = stack.last else { continue }
+            if let foreign = item.foreign {
+                var node = foreign.node
+                node.deviceID = devices.number(of: foreign.device)
+                var json: [UInt8] = []
+                var encoder = TreeEncoder()
+                try encoder.appendNode(node, into: &json)
+                append(json.span, to: parent)
+            } else {
+                append(fragments.bytes.span.extracting(item.json), to: parent)
             }
-            append(fragments.bytes.span.extracting(item.json), to: parent)
             if held > TreeBuilder.memoryLimit { try spillLargest() }
+        }
+    }
+
+    /// Lists come from people too: a unit without its directory would end up in another one.
+    private func checkPlace(of item: TreeFragments.Item) throws(Failure) {
+        let parent = item.path.lastIndex(of: 0x2F).map { item.path[..<$0] } ?? []
+        let isRoot = item.path.isEmpty
+        let fits =
+            isRoot
+            ? item.directory != nil && root == nil : stack.last.map { $0.path[...] } == parent
+        guard stack.isEmpty == isRoot, fits else {
+            throw Failure(
+                .usage,
+                "the list has \(printable(item.path)), but not the directory that it is in",
+                hint: "Dehydrate needs whole lists: one that was filtered is none")
         }
     }
 

@@ -12,6 +12,9 @@ struct TreeFragments: Sendable {
         var json: Range<Int>
         /// The directory's node, whose subtree is not known yet.
         var directory: TreeNode?
+        /// A node that carries the number of a device other than the module's own: numbers are
+        /// given in path order, so it is encoded by whoever builds the trees.
+        var foreign: (node: TreeNode, device: UInt64)?
     }
 
     var bytes: [UInt8] = []
@@ -19,14 +22,19 @@ struct TreeFragments: Sendable {
 
     /// The nodes of units as a list of dehydrate holds them: all but those that could not be
     /// stored.
-    init(_ units: [Unit], devices: DeviceNumbers) throws(Failure) {
+    ///
+    /// - Parameter root: the device of the module's directory.
+    init(_ units: [Unit], root: UInt64) throws(Failure) {
         bytes.reserveCapacity(units.count * 360)
         items.reserveCapacity(units.count)
         var encoder = TreeEncoder()
         for unit in units where unit.error == nil || unit.metadata.kind == .directory {
-            let node = TreeFragments.node(unit, devices)
+            let node = TreeFragments.node(unit)
+            let device = unit.metadata.device
             if unit.metadata.kind == .directory {
                 items.append(Item(path: unit.path, json: 0..<0, directory: node))
+            } else if node.inode != 0 && device != root {
+                items.append(Item(path: unit.path, json: 0..<0, foreign: (node, device)))
             } else {
                 let start = bytes.count
                 try encoder.appendNode(node, into: &bytes)
@@ -35,9 +43,11 @@ struct TreeFragments: Sendable {
         }
     }
 
-    /// The node of a unit. The same state of a module gives the same bytes: times that reading
-    /// moves are left out, and inode and device too unless they tell hard links.
-    static func node(_ unit: Unit, _ devices: DeviceNumbers) -> TreeNode {
+    /// The node of a unit.
+    ///
+    /// The same state of a module gives the same bytes: times that reading moves are left out, and
+    /// inode and device too unless they tell hard links.
+    static func node(_ unit: Unit) -> TreeNode {
         let metadata = unit.metadata
         let name = unit.path.lastIndex(of: 0x2F).map { Array(unit.path[($0 + 1)...]) } ?? unit.path
         var node = TreeNode(
@@ -52,7 +62,6 @@ struct TreeFragments: Sendable {
             node.content = unit.content?.ids ?? []
             if metadata.links > 1 {
                 node.inode = metadata.inode
-                node.deviceID = devices.number(of: metadata.device)
             }
         }
         node.linkTarget = unit.target
@@ -61,21 +70,19 @@ struct TreeFragments: Sendable {
     }
 }
 
-/// Gives the devices of a module small numbers, the module's own being 0: device ids of the system
-/// differ from boot to boot, and the tree must not.
-final class DeviceNumbers: Sendable {
-    private let numbers: Monitor<[UInt64]>
+/// Gives the devices of a module small numbers in path order, the module's own being 0: device ids
+/// of the system differ from boot to boot, and the tree must not.
+struct DeviceNumbers {
+    private var numbers: [UInt64]
 
     /// - Parameter root: the device of the module's directory.
     init(root: UInt64) {
-        numbers = Monitor([root])
+        numbers = [root]
     }
 
-    func number(of device: UInt64) -> UInt64 {
-        numbers.with { numbers in
-            if let i = numbers.firstIndex(of: device) { return UInt64(i) }
-            numbers.append(device)
-            return UInt64(numbers.count - 1)
-        }
+    mutating func number(of device: UInt64) -> UInt64 {
+        if let i = numbers.firstIndex(of: device) { return UInt64(i) }
+        numbers.append(device)
+        return UInt64(numbers.count - 1)
     }
 }

@@ -2,8 +2,10 @@ package import JobTable
 package import Manifest
 package import Platform
 
-/// Reads the units of a module's last dehydrated state in a range of paths: the other side of
-/// every comparison. Not for use by two threads at once.
+/// Reads the units of a module's last dehydrated state in a range of paths: the other side of every
+/// comparison.
+///
+/// Not for use by two threads at once.
 package final class BaselineReader {
     private let state: ModuleState
     private let key: ListKey
@@ -36,6 +38,15 @@ package final class BaselineReader {
             number += 1
         }
         return result
+    }
+
+    /// The unit at exactly `path`.
+    package func unit(at path: [UInt8]) throws(Failure) -> Unit? {
+        guard let number = try state.chunkNumber(key, containing: sortKey(path)),
+            let units = try decoded(number)
+        else { return nil }
+        let index = firstIndex(in: units) { comparePaths($0, path) >= 0 }
+        return index < units.count && units[index].path == path ? units[index] : nil
     }
 
     private func firstIndex(in units: [Unit], where isBehind: ([UInt8]) -> Bool) -> Int {

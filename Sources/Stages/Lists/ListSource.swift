@@ -13,6 +13,8 @@ package final class ListSource: BatchSource {
     private let batches: Int
     private var number: Int
     private var after: [UInt8]?
+    /// Followed only where the manifest has errors at all.
+    private var unreadable: UnreadableDirectories?
 
     /// Reads the finished lists `keys` of `state` from batch `firstBatch` on.
     ///
@@ -37,6 +39,18 @@ package final class ListSource: BatchSource {
             after = try state.chunk(manifest.key, min(firstBatch, manifest.chunks) - 1)
                 .map { path(ofSortKey: $0.lastKey) }
         }
+        if try ListSource.hasErrors(manifest) {
+            let current = try after.flatMap { (after) throws(Failure) in
+                try state.unreadableDirectory(in: manifest.key, at: after)
+            }
+            unreadable = UnreadableDirectories(current)
+        }
+    }
+
+    private static func hasErrors(_ manifest: ListInfo) throws(Failure) -> Bool {
+        guard let line = manifest.stats, case .stats(let stats) = try Codec.decode(line.span)
+        else { throw Failure(.bug, "the finished list \(manifest.key) has no statistics") }
+        return stats.countErrors > 0
     }
 
     package func next() throws -> (any PendingBatch)? {
@@ -47,20 +61,13 @@ package final class ListSource: BatchSource {
         let upTo = isLast ? nil : chunks.first.flatMap { $0 }.map { path(ofSortKey: $0.lastKey) }
         let batch = Pending(
             number: number, chunks: chunks, manifestUnits: lists[0].units, after: after,
-            upTo: upTo,
-            // Walks do not end a chunk with an unreadable directory unless it is the very last.
-            afterIsUnreadable: isLast ? try lastUnitIsUnreadable() : false)
+            upTo: upTo, unreadable: unreadable?.current)
+        if unreadable != nil, let chunk = chunks.first.flatMap({ $0 }) {
+            for unit in try ListDecoder.units(of: chunk) { unreadable?.pass(unit) }
+        }
         number += 1
         after = upTo
         return batch
-    }
-
-    private func lastUnitIsUnreadable() throws(Failure) -> Bool {
-        let manifest = lists[0]
-        guard manifest.chunks > 0,
-            let chunk = try state.chunk(manifest.key, manifest.chunks - 1)
-        else { return false }
-        return try ListDecoder.units(of: chunk).last?.isUnreadableDirectory ?? false
     }
 
     private struct Pending: PendingBatch {
@@ -69,7 +76,7 @@ package final class ListSource: BatchSource {
         var manifestUnits: Int
         var after: [UInt8]?
         var upTo: [UInt8]?
-        var afterIsUnreadable: Bool
+        var unreadable: [UInt8]?
 
         func load() throws -> UnitBatch {
             var joined: (firstSeq: Int, units: [Unit]) = (manifestUnits, [])
@@ -80,7 +87,7 @@ package final class ListSource: BatchSource {
             }
             return UnitBatch(
                 number: number, firstSeq: joined.firstSeq, units: joined.units, after: after,
-                upTo: upTo, afterIsUnreadable: afterIsUnreadable)
+                upTo: upTo, unreadable: unreadable)
         }
     }
 }

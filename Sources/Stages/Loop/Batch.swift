@@ -3,8 +3,9 @@ internal import Platform
 
 /// Some consecutive units on their way through a stage, and the range of paths they stand for.
 package struct UnitBatch: Sendable {
-    /// The place of the batch in its stream, from 0. The chunk that a stage stores for it has the
-    /// same number.
+    /// The place of the batch in its stream, from 0.
+    ///
+    /// The chunk that a stage stores for it has the same number.
     package var number: Int
     /// The sequence number of the first unit in the list it comes from.
     package var firstSeq: Int
@@ -14,20 +15,20 @@ package struct UnitBatch: Sendable {
     /// The range ends with this path; nil for the end of all paths: the last batch of a stream,
     /// often without units, covers what comes behind the last unit.
     package var upTo: [UInt8]?
-    /// Set when `after` is a directory that could not be read: what the last snapshot has below
-    /// it is unknown, not removed.
-    package var afterIsUnreadable: Bool
+    /// The outermost directory at or above `after` that could not be read: what the last snapshot
+    /// has below it is unknown, not removed.
+    package var unreadable: [UInt8]?
 
     package init(
         number: Int, firstSeq: Int, units: [Unit], after: [UInt8]?, upTo: [UInt8]?,
-        afterIsUnreadable: Bool = false
+        unreadable: [UInt8]? = nil
     ) {
         self.number = number
         self.firstSeq = firstSeq
         self.units = units
         self.after = after
         self.upTo = upTo
-        self.afterIsUnreadable = afterIsUnreadable
+        self.unreadable = unreadable
     }
 
     /// The bytes of the files in the batch, for progress.

@@ -92,6 +92,10 @@ package final class StageChain: Stage {
         try stages.last?.collect(output, number: number)
     }
 
+    package func replay(_ units: [Unit], number: Int) throws {
+        try stages.last?.replay(units, number: number)
+    }
+
     package func durableBelow() throws -> Int {
         try stages.map { try $0.durableBelow() }.min() ?? .max
     }

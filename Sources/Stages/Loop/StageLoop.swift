@@ -2,8 +2,10 @@ package import JobTable
 package import Manifest
 package import Platform
 
-/// Where batches come from. `next` is called on one thread; the value it returns is loaded on a
-/// working thread, so that decoding runs in parallel.
+/// Where batches come from.
+///
+/// `next` is called on one thread; the value it returns is loaded on a working thread, so that
+/// decoding runs in parallel.
 package protocol BatchSource: AnyObject {
     /// The next batch, or nil at the end.
     func next() throws -> (any PendingBatch)?
@@ -43,15 +45,19 @@ package struct EncodedBatch: Sendable {
     package var units: Int
     /// The last path that the batch stands for.
     package var lastPath: [UInt8]?
+    /// The outermost unreadable directory at or above `lastPath`.
+    package var unreadable: [UInt8]?
 
     package init(
-        number: Int, lines: [UInt8], chunk: CompressedChunk?, units: Int, lastPath: [UInt8]?
+        number: Int, lines: [UInt8], chunk: CompressedChunk?, units: Int, lastPath: [UInt8]?,
+        unreadable: [UInt8]? = nil
     ) {
         self.number = number
         self.lines = lines
         self.chunk = chunk
         self.units = units
         self.lastPath = lastPath
+        self.unreadable = unreadable
     }
 }
 

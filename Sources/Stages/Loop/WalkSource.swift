@@ -8,12 +8,19 @@ package final class WalkSource: BatchSource {
     private var number: Int
     private var seq: Int
     private var after: [UInt8]?
-    private var afterIsUnreadable = false
+    private var unreadable: UnreadableDirectories
     private var ended = false
 
     /// Batches of `walk`, which begins behind `after`.
-    package init(_ walk: Walk, firstBatch: Int = 0, firstSeq: Int = 0, after: [UInt8]? = nil) {
+    ///
+    /// - Parameter unreadable: the outermost directory at or above `after` that an earlier run
+    ///   could not read.
+    package init(
+        _ walk: Walk, firstBatch: Int = 0, firstSeq: Int = 0, after: [UInt8]? = nil,
+        unreadable: [UInt8]? = nil
+    ) {
         self.walk = walk
+        self.unreadable = UnreadableDirectories(unreadable)
         number = firstBatch
         seq = firstSeq
         self.after = after
@@ -25,20 +32,13 @@ package final class WalkSource: BatchSource {
         ended = units == nil
         let batch = UnitBatch(
             number: number, firstSeq: seq, units: units ?? [], after: after,
-            upTo: units?.last?.path, afterIsUnreadable: afterIsUnreadable)
+            upTo: units?.last?.path, unreadable: unreadable.current)
         number += 1
         seq += batch.units.count
-        if let last = units?.last {
-            after = last.path
-            afterIsUnreadable = last.isUnreadableDirectory
-        }
+        for unit in batch.units { unreadable.pass(unit) }
+        after = batch.upTo ?? after
         return batch
     }
-}
-
-extension Unit {
-    /// Whether this is a directory whose entries are not known.
-    package var isUnreadableDirectory: Bool { metadata.kind == .directory && error != nil }
 }
 
 /// The walk as a stage of its own: its units are its results.

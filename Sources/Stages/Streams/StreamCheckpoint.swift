@@ -14,6 +14,8 @@ package final class StreamCheckpoint: Sendable {
         package var outputBytes: UInt64 = 0
         /// The last path that is done.
         package var lastPath: [UInt8]?
+        /// The outermost directory at or above `lastPath` that could not be read.
+        package var unreadable: [UInt8]?
         package var statistics: [UInt8] = []
 
         package init() {}
@@ -64,6 +66,34 @@ package final class StreamCheckpoint: Sendable {
                 hint: "Go on with that, or remove the file to start from the beginning")
         }
         position = contents.position
+    }
+
+    /// Cuts the output back to the position, so that what was written behind it comes once.
+    ///
+    /// - Throws: a `usage` failure when the output is shorter: it is another file, or the shell
+    ///   has emptied it.
+    package func rewind(_ output: borrowing Descriptor) throws(Failure) {
+        guard outputIsFile, position.batches > 0 else { return }
+        let size: UInt64
+        do throws(SystemError) {
+            size = try output.metadata().size
+        } catch {
+            throw Failure(.temporary, "the output cannot be looked at", cause: "\(error)")
+        }
+        guard size >= position.outputBytes else {
+            throw Failure(
+                .usage,
+                "the output has \(size) bytes, and checkpoint \(path) goes on behind "
+                    + "\(position.outputBytes)",
+                hint: "Append to the same file with >>, or remove the checkpoint to start "
+                    + "from the beginning")
+        }
+        do throws(SystemError) {
+            try output.truncate(to: position.outputBytes)
+            try output.seek(to: position.outputBytes)
+        } catch {
+            throw Failure(.temporary, "the output cannot be cut back", cause: "\(error)")
+        }
     }
 
     /// Writes the position durably.

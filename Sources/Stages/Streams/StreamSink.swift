@@ -20,9 +20,13 @@ package final class StreamSink: BatchSink, Sendable {
     ) -> EncodedBatch {
         var lines: [UInt8] = []
         for unit in output.units { Codec.encode(unit, into: &lines) }
+        var unreadable = UnreadableDirectories(batch.unreadable)
+        for unit in batch.units { unreadable.pass(unit) }
         return EncodedBatch(
             number: batch.number, lines: lines, chunk: nil, units: batch.units.count,
-            lastPath: batch.upTo ?? batch.after)
+            // The last batch reaches as far as it found something.
+            lastPath: batch.upTo ?? output.units.last?.path ?? batch.after,
+            unreadable: unreadable.current)
     }
 
     package func commit(_ batches: [EncodedBatch], checkpoint: Checkpoint) throws {
@@ -33,6 +37,7 @@ package final class StreamSink: BatchSink, Sendable {
         }
         position.batches = checkpoint.inputChunks
         position.lastPath = checkpoint.lastPath
+        position.unreadable = batches.last?.unreadable
         position.statistics = checkpoint.note ?? []
         self.position.with { $0 = position }
         guard let file = self.checkpoint else { return }

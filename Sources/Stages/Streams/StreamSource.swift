@@ -10,9 +10,14 @@ package final class StreamSource: BatchSource {
     private var number: Int
     private var seq: Int
     private let resumeAfter: [UInt8]?
+    /// The last path that was handed out, or that an earlier run did.
     private var after: [UInt8]?
-    private var afterIsUnreadable = false
+    private var unreadable = UnreadableDirectories()
+    /// The last path that was read, for the order.
+    private var previous: [UInt8]?
     private var ended = false
+    /// What ended the stream behind the units that are handed out first.
+    private var failure: Failure?
 
     /// Batches of the units that `reader` gives.
     ///
@@ -26,62 +31,70 @@ package final class StreamSource: BatchSource {
         number = firstBatch
         seq = 0
         self.resumeAfter = resumeAfter
+        after = resumeAfter
     }
 
     package func next() throws -> (any PendingBatch)? {
+        if let failure { throw failure }
         guard !ended else { return nil }
         var units: [Unit] = []
         var bytes: UInt64 = 0
-        var from = after
-        var fromIsUnreadable = afterIsUnreadable
-        while units.count < batchUnits && bytes < 256 << 20 {
-            guard let line = try nextLine() else {
-                ended = true
-                break
-            }
-            switch line {
-            case .unit(let unit):
-                try checkOrder(unit)
-                remember(unit)
+        var from = unreadable.current
+        do throws(Failure) {
+            while units.count < batchUnits && bytes < 256 << 20 {
+                guard let line = try nextLine() else {
+                    ended = true
+                    break
+                }
+                guard let unit = try unit(of: line) else { continue }
                 if let resumeAfter, comparePaths(unit.path, resumeAfter) <= 0 {
-                    from = after
-                    fromIsUnreadable = afterIsUnreadable
+                    unreadable.pass(unit)
+                    from = unreadable.current
                     continue
                 }
+                unreadable.pass(unit)
                 bytes &+= unit.metadata.kind == .file ? unit.metadata.size : 0
                 units.append(unit)
-            case .overlay:
-                throw Failure(
-                    .usage, "the list holds lines of a stored list, which are no units",
-                    hint: "`cistern results` prints whole units")
-            case .stats:
-                // The reader has seen the end of the list and stops by itself.
-                continue
             }
+        } catch {
+            // What came before the fault is good.
+            failure = error
+            if units.isEmpty { throw error }
         }
         let batch = UnitBatch(
-            number: number, firstSeq: seq, units: units, after: from,
-            upTo: ended ? nil : after, afterIsUnreadable: fromIsUnreadable)
+            number: number, firstSeq: seq, units: units, after: after,
+            upTo: ended ? nil : units.last?.path ?? after, unreadable: from)
         number += 1
         seq += units.count
+        after = units.last?.path ?? after
         return batch
+    }
+
+    /// The unit of a line, in its order; nil for the end of the list.
+    private func unit(of line: ListLine) throws(Failure) -> Unit? {
+        switch line {
+        case .unit(let unit):
+            if let previous, comparePaths(unit.path, previous) <= 0 {
+                throw Failure(
+                    .usage,
+                    "the list is not in order: \(printable(unit.path)) comes after "
+                        + printable(previous),
+                    hint: "Lists are ordered by path, component by component")
+            }
+            previous = unit.path
+            return unit
+        case .overlay:
+            throw Failure(
+                .usage, "the list holds lines of a stored list, which are no units",
+                hint: "`cistern results` prints whole units")
+        case .stats:
+            // The reader has seen the end of the list and stops by itself.
+            return nil
+        }
     }
 
     private func nextLine() throws(Failure) -> ListLine? {
         if lines.isEmpty { lines = try reader.next()?[...] ?? [] }
         return lines.popFirst()
-    }
-
-    private func remember(_ unit: Unit) {
-        after = unit.path
-        afterIsUnreadable = unit.isUnreadableDirectory
-    }
-
-    private func checkOrder(_ unit: Unit) throws(Failure) {
-        guard let after, comparePaths(unit.path, after) <= 0 else { return }
-        throw Failure(
-            .usage,
-            "the list is not in order: \(printable(unit.path)) comes after \(printable(after))",
-            hint: "Lists are ordered by path, component by component")
     }
 }

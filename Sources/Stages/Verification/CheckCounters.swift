@@ -7,6 +7,8 @@ package import Platform
 package enum CheckCounters {
     package static let unhealthy = "count-unhealthy"
     package static let unrecoverable = "count-unrecoverable"
+    /// Units below a directory that could not be read: no repair is of use to them.
+    package static let unknown = "count-unknown"
 
     /// Counts one result.
     package static func count(_ check: CheckResult?, _ output: inout StageOutput) {

@@ -3,8 +3,9 @@ package import Manifest
 package import Platform
 
 /// Compares one unit with its last snapshot and the store: the rules of the check, used by the
-/// check stage and again by repair, whose result is a new check. Not for use by two threads at
-/// once.
+/// check stage and again by repair, whose result is a new check.
+///
+/// Not for use by two threads at once.
 package final class UnitChecker {
     private let files: ModuleFiles
     private let copies: CopyChecker
@@ -21,8 +22,9 @@ package final class UnitChecker {
         self.verify = verify
     }
 
-    /// Checks a unit of the module. A file that changed under the check is given back with its
-    /// new metadata.
+    /// Checks a unit of the module.
+    ///
+    /// A file that changed under the check is given back with its new metadata.
     package func check(_ unit: Unit, stored: Unit?) throws(Failure) -> Unit {
         var unit = unit
         if let error = unit.error {
@@ -60,7 +62,7 @@ package final class UnitChecker {
         let copies = try stored.map { (stored) throws(Failure) in try storedCopies(stored) }
         return CheckResult(
             state: .unreadable, healthy: false,
-            recoverable: (copies?.good ?? 0) > 0, verified: false,
+            recoverable: copies.map { $0.good > 0 || $0.expected == 0 } ?? false, verified: false,
             copiesExpected: copies?.expected ?? 0, copiesGood: copies?.good ?? 0,
             copiesCorrupt: copies?.corrupt ?? 0,
             problems: ["\(error.call): \(Errno.name(error.code)): \(Errno.text(error.code))"]
@@ -89,13 +91,14 @@ package final class UnitChecker {
             copiesCorrupt: copies.corrupt, problems: UnitChecker.problems(copies))
         guard verify else { return result }
         switch try verifyContent(&unit, ids, retries: 1) {
-        case .matches: break
-        case .differs:
+        case .matches where unit.isUnchanged(since: stored): break
+        case .differs where unit.isUnchanged(since: stored):
             result.state = .rotted
             result.healthy = false
             result.recoverable = copies.good > 0
             result.problems.insert("the local file's content is not what was stored", at: 0)
-        case .changed:
+        case .changed, .matches, .differs:
+            // Also when the second reading was undisturbed: it was of somebody's new work.
             result = UnitChecker.asFound(.changed)
             result.problems = ["changed while it was read"]
         case .failed(let error):
@@ -114,8 +117,10 @@ package final class UnitChecker {
         case failed(SystemError)
     }
 
-    /// Reads the file. When its metadata moves under the reading it is read once more, and then
-    /// reported as changed, never as rotted.
+    /// Reads the file.
+    ///
+    /// When its metadata moves under the reading it is read once more, and then reported as
+    /// changed, never as rotted.
     private func verifyContent(
         _ unit: inout Unit, _ ids: [Digest], retries: Int
     ) throws(Failure) -> Verdict {
@@ -132,12 +137,19 @@ package final class UnitChecker {
             if changed && retries == 0 || changed && before == after { return .changed }
             return retries == 0 ? .changed : try verifyContent(&unit, ids, retries: retries - 1)
         } catch let error as SystemError {
-            // Gone since the walk: a change like any other.
-            return error.code == Errno.noEntry ? .changed : .failed(error)
+            return UnitChecker.isReplaced(error) ? .changed : .failed(error)
         } catch {
             throw Failure(
                 .store, "file \(printable(unit.path)) cannot be checked", wrapping: error)
         }
+    }
+
+    /// Whether an error says that the path leads to no file any more: gone since the walk, or
+    /// something else in its place or in that of a directory above it.
+    private static func isReplaced(_ error: SystemError) -> Bool {
+        [
+            Errno.noEntry, Errno.notDirectory, Errno.loop, Errno.invalid, Errno.noDevice,
+        ].contains(error.code)
     }
 
     private static func isSame(_ a: FileMetadata, _ b: FileMetadata) -> Bool {

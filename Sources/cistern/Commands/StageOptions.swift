@@ -84,9 +84,11 @@ struct StreamOptions: ParsableArguments {
         let after = checkpoint?.position.lastPath
         let first = checkpoint?.position.batches ?? 0
         guard let list else {
-            let walk = try Walk(
-                root: module.path, options: WalkOptions(module), resumeAfter: after)
-            return WalkSource(walk, firstBatch: first, after: after)
+            let unreadable = checkpoint?.position.unreadable
+            var options = try WalkOptions(module)
+            options.resumedUnitHasError = unreadable != nil && unreadable == after
+            let walk = try Walk(root: module.path, options: options, resumeAfter: after)
+            return WalkSource(walk, firstBatch: first, after: after, unreadable: unreadable)
         }
         do {
             let input =
@@ -106,11 +108,7 @@ enum StageTool {
     ) throws -> Stats {
         Interruption.install()
         let output = try Descriptor.standardOutput()
-        if let checkpoint, checkpoint.outputIsFile {
-            // What an earlier run wrote behind its last checkpoint comes again.
-            try output.truncate(to: checkpoint.position.outputBytes)
-            try output.seek(to: checkpoint.position.outputBytes)
-        }
+        try checkpoint?.rewind(output)
         var statistics = StatsAccumulator()
         if let saved = checkpoint?.position.statistics, !saved.isEmpty {
             statistics = try StatsAccumulator(state: saved.span)
@@ -139,5 +137,6 @@ enum Verdict {
     private static let counters = [
         ("count-unhealthy", "unhealthy"), ("count-unrecoverable", "of them not recoverable"),
         ("units-failed", "not stored"), ("units-kept", "kept as they were last stored"),
+        ("files-lost", "lost by the store"),
     ]
 }

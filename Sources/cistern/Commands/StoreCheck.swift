@@ -42,7 +42,14 @@ struct StoreCheckCommand: ParsableCommand {
             store: store, session: session, options: StoreCheckOptions(readData: readData),
             progress: { packs, bytes in printer.progress(packs, bytes) },
             report: { printer.print($0) })
-        let result = try check.run()
+        let result: StoreCheckResult
+        do {
+            result = try check.run()
+        } catch {
+            // The first error is the one to tell; a lock that stays goes with the next command.
+            try? lock.release()
+            throw error
+        }
         try lock.release()
         try printer.finish(result, seconds: monotonicSeconds() - started)
         if !result.isHealthy { throw ExitCode(Exit.partly) }

@@ -1,0 +1,110 @@
+import ContentStore
+import Platform
+import TestSupport
+
+/// A store on a backend of the test's choice, with its local state in a folder of its own.
+final class StoreBench {
+    static let password = Array("a password".utf8)
+
+    let folder: TemporaryFolder
+    let backend: any Backend
+    private(set) var store: Store
+
+    init(_ backend: any Backend = MemoryBackend()) throws {
+        folder = try TemporaryFolder("store")
+        self.backend = backend
+        try Store.create(
+            on: backend, password: StoreBench.password, cost: KeyFile.Cost(n: 2, r: 1, p: 1))
+        store = try StoreBench.open(backend, state: folder("state"))
+    }
+
+    static func open(_ backend: any Backend, state: String) throws -> Store {
+        let store = try Store(backend: backend, password: password, stateDirectory: state)
+        try store.refresh(session: StoreSession.newName())
+        return store
+    }
+
+    /// The store as somebody sees it who has nothing but the backend.
+    func stranger() throws -> Store {
+        try StoreBench.open(backend, state: folder("stranger-\(UInt64.random(in: .min ... .max))"))
+    }
+
+    /// The store opened again, with the local index or without.
+    func reopen(forgettingIndex: Bool = false) throws {
+        if forgettingIndex { removeTree(folder("state")) }
+        store = try StoreBench.open(backend, state: folder("state"))
+    }
+
+    /// Stores blobs in a session of their own, index files and all.
+    @discardableResult
+    func keep(_ blobs: [[UInt8]], compression: Compression = .auto) throws -> [Digest] {
+        let session = StoreSession(store: store)
+        let sink = BlobSink(session: session, compression: compression)
+        let ids = try blobs.map { try sink.store($0.span, .data, batch: 0).id }
+        try sink.flush()
+        try session.finish()
+        return ids
+    }
+}
+
+/// A backend that lets a test act in the middle of another's calls.
+final class HookedBackend: Backend {
+    let base: MemoryBackend
+    private let hooks = Monitor(Hooks())
+
+    struct Hooks: Sendable {
+        /// Called once after a listing of the kind was taken and before it is given out.
+        var afterListing: (kind: ObjectKind, act: @Sendable () -> Void)?
+        /// Called before each put; may wait, or throw.
+        var beforePut: (@Sendable (ObjectKey) throws(BackendError) -> Void)?
+        /// What every read of a pack fails with.
+        var readError: BackendError?
+    }
+
+    init(_ base: MemoryBackend = MemoryBackend()) { self.base = base }
+
+    var location: String { base.location }
+
+    func set(_ change: (inout Hooks) -> Void) { hooks.with { change(&$0) } }
+
+    func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {
+        if let act = hooks.with({ $0.beforePut }) { try act(key) }
+        try base.put(key, bytes)
+    }
+
+    func put(
+        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
+    ) throws(BackendError) {
+        if let act = hooks.with({ $0.beforePut }) { try act(key) }
+        try base.put(key, from: file, size: size)
+    }
+
+    func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
+        try base.get(key, limit: limit)
+    }
+
+    func read(
+        _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
+    ) throws(BackendError) {
+        if key.kind == .pack, let error = hooks.with({ $0.readError }) { throw error }
+        try base.read(key, range, into: &output)
+    }
+
+    func size(_ key: ObjectKey) throws(BackendError) -> UInt64? { try base.size(key) }
+
+    func list(
+        _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        var found: [(Digest, UInt64)] = []
+        try base.list(kind) { found.append(($0, $1)) }
+        let hook = hooks.with { hooks -> (@Sendable () -> Void)? in
+            guard let hook = hooks.afterListing, hook.kind == kind else { return nil }
+            hooks.afterListing = nil
+            return hook.act
+        }
+        hook?()
+        for (id, size) in found { try each(id, size) }
+    }
+
+    func remove(_ key: ObjectKey) throws(BackendError) { try base.remove(key) }
+}
