@@ -11,6 +11,8 @@ package struct Command: Sendable {
     package var input = "/dev/null"
     /// The file that standard output is written to; nil collects it for `Result.output`.
     package var output: String?
+    /// Whether `output` is kept and added to.
+    package var appends = false
     /// The program's working directory.
     package var folder: String?
     /// Seconds until the program and its process group are killed.

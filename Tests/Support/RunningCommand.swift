@@ -19,7 +19,7 @@ package final class RunningCommand: @unchecked Sendable {
 
     init(_ command: Command) throws {
         self.command = command
-        output = try CaptureFile(at: command.output)
+        output = try CaptureFile(at: command.output, appends: command.appends)
         errors = try CaptureFile(at: nil)
         mark = UUID().uuidString
         var variables = environment.merging(command.environment.compactMapValues { $0 }) { $1 }
@@ -127,10 +127,11 @@ private final class CaptureFile: Sendable {
     let raw: Int32
     private let isRead: Bool
 
-    init(at path: String?) throws {
+    init(at path: String?, appends: Bool = false) throws {
         isRead = path == nil
         if let path {
-            raw = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            let mode = appends ? O_APPEND : O_TRUNC
+            raw = Glibc.open(path, O_WRONLY | O_CREAT | mode | O_CLOEXEC, 0o644)
         } else {
             var template = Array("/var/tmp/cistern-output-XXXXXX".utf8CString)
             raw = template.withUnsafeMutableBufferPointer { buffer in
