@@ -12,18 +12,31 @@ package struct StoreContents: Sendable {
     package var blobs: [Blob] = []
 
     /// Reads every index file of the store.
-    package init(_ fleet: Fleet, _ restic: Restic) throws {
+    ///
+    /// - Parameter known: what was read before of index files, by their ids: they never change.
+    package init(
+        _ fleet: Fleet, _ restic: Restic, known: [String: StoreContents] = [:]
+    ) throws {
         for id in fleet.objects("index").sorted() {
-            let index = try JSON(fleet.restic(restic, "cat", "index", id).output)
-            for pack in index["packs"].array {
-                let name = pack["id"].string ?? ""
-                for blob in pack["blobs"].array {
-                    blobs.append(
-                        Blob(
-                            id: blob["id"].string ?? "", isTree: blob["type"].string == "tree",
-                            pack: name, offset: blob["offset"].integer ?? 0,
-                            length: blob["length"].integer ?? 0))
-                }
+            if let before = known[id] {
+                blobs += before.blobs
+                continue
+            }
+            blobs += try StoreContents(index: id, fleet, restic).blobs
+        }
+    }
+
+    /// Reads one index file.
+    package init(index id: String, _ fleet: Fleet, _ restic: Restic) throws {
+        let index = try JSON(fleet.restic(restic, "cat", "index", id).output)
+        for pack in index["packs"].array {
+            let name = pack["id"].string ?? ""
+            for blob in pack["blobs"].array {
+                blobs.append(
+                    Blob(
+                        id: blob["id"].string ?? "", isTree: blob["type"].string == "tree",
+                        pack: name, offset: blob["offset"].integer ?? 0,
+                        length: blob["length"].integer ?? 0))
             }
         }
     }
