@@ -198,9 +198,10 @@ package final class StoreSession: Sendable {
         }
     }
 
-    /// Waits for the turn to write index files: sessions of this host, in any process, that end
-    /// together would each name the packs of all. For a while only, because packs that are named
-    /// twice do no harm.
+    /// Waits for the turn to write index files.
+    ///
+    /// Sessions of this host, in any process, that end together would each name the packs of all.
+    /// For a while only, because packs that are named twice do no harm.
     private static func indexTurn(_ store: Store) -> FileLock? {
         let pause = Monitor(())
         let deadline = monotonicSeconds() + indexInterval
