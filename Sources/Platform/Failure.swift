@@ -1,5 +1,6 @@
-/// What an error means for the work around it. The class decides what happens next, never the most
-/// recent error.
+/// What an error means for the work around it.
+///
+/// The class decides what happens next, never the most recent error.
 package enum FailureClass: String, Sendable, Equatable {
     /// The same call may work later.
     case temporary

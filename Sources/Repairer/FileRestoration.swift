@@ -3,7 +3,9 @@ internal import Manifest
 internal import Platform
 internal import Stages
 
-/// Puts single files of a module back from the store. Not for use by two threads at once.
+/// Puts single files of a module back from the store.
+///
+/// Not for use by two threads at once.
 final class FileRestoration {
     private let files: ModuleFiles
     private let restorer: ContentRestorer
@@ -20,8 +22,9 @@ final class FileRestoration {
     }
 
     /// Restores `stored`: content into a temporary file beside it, verified blob by blob, fsync,
-    /// the damaged file into quarantine, rename, metadata. At every moment the name has the old
-    /// file or the new one.
+    /// the damaged file into quarantine, rename, metadata.
+    ///
+    /// At every moment the name has the old file or the new one.
     ///
     /// - Returns: the unit as it is now.
     /// - Throws: `SystemError` or `Failure`; the module is then as it was.

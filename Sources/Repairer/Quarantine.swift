@@ -2,8 +2,9 @@ internal import Manifest
 package import Platform
 
 /// Keeps what a repair replaces: `<state>/quarantine/<module>/<time>-<random>` with the damaged
-/// bytes, and beside it `.json` with the path and the reason. Nothing of it is ever deleted by
-/// Cistern.
+/// bytes, and beside it `.json` with the path and the reason.
+///
+/// Nothing of it is ever deleted by Cistern.
 package struct Quarantine: Sendable {
     private let folder: String
     private let clock: any WallClock

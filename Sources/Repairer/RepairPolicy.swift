@@ -6,8 +6,9 @@ package struct RepairPolicy: Sendable, Equatable {
         /// Percent of the units checked, 0 to 100.
         case percent(Double)
 
-        /// The most repairs that are allowed among `units` units. At least one, so that a small
-        /// module can be repaired at all.
+        /// The most repairs that are allowed among `units` units.
+        ///
+        /// At least one, so that a small module can be repaired at all.
         package func allowed(of units: UInt64) -> UInt64 {
             switch self {
             case .count(let count): count

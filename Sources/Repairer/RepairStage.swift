@@ -5,7 +5,9 @@ package import Platform
 package import Stages
 
 /// The repair: restores what is bad in the module from the store, and puts content that the store
-/// has lost back from the module. Every result comes from a new check.
+/// has lost back from the module.
+///
+/// Every result comes from a new check.
 package final class RepairStage: Stage {
     package let name = "repair"
     private let root: String

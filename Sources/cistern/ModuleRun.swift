@@ -80,7 +80,10 @@ final class ModuleRun {
         var walkOptions = try WalkOptions(module)
         if let oneFileSystem = options.oneFileSystem { walkOptions.oneFileSystem = oneFileSystem }
         let after = info.checkpoint.lastPath
-        walkOptions.resumedUnitHasError = try state.lastUnit(of: info)?.error != nil
+        if let after {
+            walkOptions.resumedUnitHasError =
+                try state.unreadableDirectory(in: info.key, at: after) == after
+        }
         return WalkSource(
             try Walk(root: module.path, options: walkOptions, resumeAfter: after),
             firstBatch: info.checkpoint.inputChunks, firstSeq: info.units, after: after)
@@ -98,7 +101,7 @@ final class ModuleRun {
             let handle = try openStore()
             return try RepairStage(
                 root: module.path, state: state, store: handle.store,
-                session: StoreSession(store: handle.store), policy: RepairPolicy(options),
+                session: handle.newSession(), policy: RepairPolicy(options),
                 quarantine: Quarantine(
                     stateDirectory: configuration.state, module: module.name),
                 checked: try stats(.check))
@@ -106,7 +109,7 @@ final class ModuleRun {
             let handle = try openStore()
             return try DehydrateStage(
                 module: module.name, root: module.path, state: state,
-                session: StoreSession(store: handle.store), list: key,
+                session: handle.newSession(), list: key,
                 options: Dehydrator.DehydrateOptions(options, excludes: module.exclude))
         }
     }
@@ -171,13 +174,5 @@ enum ModuleStates {
                 .locked, "another process works on module \(module)",
                 hint: "`cistern status` shows runs; a tool by hand ends by itself")
         }
-    }
-}
-
-extension ModuleState {
-    /// The last unit that a list of whole units holds so far.
-    func lastUnit(of info: ListInfo) throws(Failure) -> Unit? {
-        guard info.chunks > 0, let chunk = try chunk(info.key, info.chunks - 1) else { return nil }
-        return try ListDecoder.units(of: chunk).last
     }
 }

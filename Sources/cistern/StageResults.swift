@@ -26,7 +26,8 @@ enum StageResults {
         }
         let kinds = StageKind.allCases.prefix { $0 != stage }.map(\.rawValue)
         // Dehydrate's list holds whole units; the others add to those before.
-        let before = stage == .dehydrate
+        let before =
+            stage == .dehydrate
             ? [] : kinds.compactMap { kind in all.first { $0.key.stage == kind } }
         for number in 0..<list.chunks {
             var joined: (firstSeq: Int, units: [Unit]) = (before.first?.units ?? 0, [])

@@ -59,6 +59,12 @@ final class StoreHandle: Sendable {
         try lock.check()
     }
 
+    /// A session that writes nothing which relies on packs once the lock is lost.
+    func newSession() -> StoreSession {
+        StoreSession(
+            store: store, confirmLock: { [lock] () throws(Failure) in try lock.check() })
+    }
+
     /// Gives the store back.
     func close() throws(Failure) {
         try lock.release()

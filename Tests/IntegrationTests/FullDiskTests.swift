@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A disk that runs full under state and store: a clear error, no damage, and on when there is room.
+/// A disk that runs full under state and store: a clear error, no damage, and on when there is
+/// room.
 @Suite(
     .temporaryFolder, .serialized,
     .enabled(if: available("a full disk (root, mounts)", Mount.isPossible)))

@@ -6,8 +6,10 @@ import Stages
 import TestSupport
 import Testing
 
-/// Somebody's new work under a check must never be taken for rot: a repair would put the old
-/// content in its place.
+/// Files that change under a check.
+///
+/// Somebody's new work must never be taken for rot: a repair would put the old content in its
+/// place.
 @Suite struct ChangingFileTests {
     /// Acts once, as soon as this process has read something of the file at `path`.
     private func onFirstRead(of path: String, _ act: @escaping @Sendable () -> Void)

@@ -4,7 +4,8 @@ package import Platform
 package enum ObjectKind: String, Sendable, Hashable, CaseIterable {
     case config, key, pack, index, snapshot, lock
 
-    /// The folder of the kind below the repository's root; empty for the config, a file of the root.
+    /// The folder of the kind below the repository's root; empty for the config, a file of the
+    /// root.
     package var folder: String {
         switch self {
         case .config: ""

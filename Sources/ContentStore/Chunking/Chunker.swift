@@ -4,8 +4,8 @@
 /// A FastCDC-like chunker (Xia et al., USENIX ATC 2016): a gear hash, `h = 2h + gear[byte]`, whose
 /// top bits depend on the last 64 bytes, and a cut where they are all zero. Chunking is normalised
 /// at level 2: below `normal` bytes 22 bits must be zero, beyond it 18, which draws the sizes
-/// together; random data averages 1.2 MiB. The gear table comes from a key of the store, so that the
-/// sizes of its chunks tell nothing about what is in them to somebody without the key.
+/// together; random data averages 1.2 MiB. The gear table comes from a key of the store, so that
+/// the sizes of its chunks tell nothing about what is in them to somebody without the key.
 package struct Chunker: Sendable {
     /// No chunk but the last of a file is shorter: 512 KiB.
     package static let minimum = 512 << 10

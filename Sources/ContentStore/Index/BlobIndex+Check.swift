@@ -162,7 +162,8 @@ extension BlobIndex {
 
     /// The entries of one pack by their offsets.
     ///
-    /// There is no index for this, so it takes a pass over all blobs: for packs whose own header is damaged.
+    /// There is no index for this, so it takes a pass over all blobs: for packs whose own header is
+    /// damaged.
     package func entries(ofPack number: Int) throws(Failure) -> [PackEntry] {
         try read { db in
             let rows = try Row.fetchCursor(

@@ -59,8 +59,10 @@ extension BlobIndex {
     }
 
     /// The packs to put into the next index file: every one that is durable and in none, whoever
-    /// uploaded it. A snapshot may rely on another writer's pack, and that writer may die before
-    /// its own index file is written. At most `limit` blobs (one pack at least), oldest first.
+    /// uploaded it.
+    ///
+    /// A snapshot may rely on another writer's pack, and that writer may die before its own index
+    /// file is written. At most `limit` blobs (one pack at least), oldest first.
     func unindexedPacks(limit: Int) throws(Failure) -> [UnindexedPack] {
         try read { db in
             let rows = try Row.fetchCursor(

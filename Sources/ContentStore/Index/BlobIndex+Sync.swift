@@ -15,8 +15,9 @@ extension BlobIndex {
         }
     }
 
-    /// Takes in one index file: `packs` calls its argument for each pack that the file lists. All
-    /// of it, or nothing, becomes visible.
+    /// Takes in one index file: `packs` calls its argument for each pack that the file lists.
+    ///
+    /// All of it, or nothing, becomes visible.
     func addIndexFile(
         _ file: Digest,
         _ packs: (_ each: (Digest, [PackEntry]) throws(Failure) -> Void) throws -> Void
@@ -53,8 +54,9 @@ extension BlobIndex {
         try markIndexed(db, id, filePK)
     }
 
-    /// Drops index files that are gone from the store. Packs that no other file lists stop being
-    /// usable, which raises the generation.
+    /// Drops index files that are gone from the store.
+    ///
+    /// Packs that no other file lists stop being usable, which raises the generation.
     func removeIndexFiles(_ files: [Digest]) throws(Failure) {
         guard !files.isEmpty else { return }
         try write { db in

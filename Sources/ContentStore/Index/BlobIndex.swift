@@ -218,8 +218,9 @@ package final class BlobIndex: Sendable {
     }
 
     /// A number that grows whenever content that was usable stops being so: a pack gone from the
-    /// listing or from the index, a copy found bad. As long as it stays, everything that was in
-    /// the store still is.
+    /// listing or from the index, a copy found bad.
+    ///
+    /// As long as it stays, everything that was in the store still is.
     package func generation() throws(Failure) -> Int64 {
         try read { db in
             try Int64.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'generation'") ?? 0

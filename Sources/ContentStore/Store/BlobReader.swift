@@ -9,8 +9,9 @@ package enum CopyState: Sendable, Equatable {
     case corrupt
 }
 
-/// Reads blobs: authenticates, decompresses and compares with the id. Every usable copy is tried
-/// before it gives up. Not for use by two threads at once.
+/// Reads blobs: authenticates, decompresses and compares with the id.
+///
+/// Every usable copy is tried before it gives up. Not for use by two threads at once.
 package final class BlobReader {
     /// No blob of content is larger: readers of all versions hold a whole blob in memory.
     static let contentLimit = 512 << 20

@@ -8,7 +8,9 @@ package struct StoredBlob: Sendable {
     package var newBytes: Int
 }
 
-/// How data blobs are compressed. Trees always are, because restic repacks those that are not.
+/// How data blobs are compressed.
+///
+/// Trees always are, because restic repacks those that are not.
 package enum Compression: Sendable, Equatable {
     /// zstd level 3 (1 for blobs up to 128 KiB, where it is twice as fast and as good), and raw
     /// for what does not compress.
@@ -26,7 +28,9 @@ package enum Compression: Sendable, Equatable {
 }
 
 /// One thread's way into a store session: hashes, asks whether the store has the blob, compresses,
-/// seals and packs. Not for use by two threads at once.
+/// seals and packs.
+///
+/// Not for use by two threads at once.
 package final class BlobSink {
     /// A pack whose first batch lies this far behind is closed, so that checkpoints keep up.
     package static let maximalLag = 64
@@ -54,6 +58,13 @@ package final class BlobSink {
 
         init(limit: Int) {
             self.limit = limit
+        }
+
+        /// Room that is reserved beyond the limit: the last blob may reach over it.
+        static let slack = 1 << 20
+
+        func hasRoom(for count: Int) -> Bool {
+            bytes.count + count + Sealer.overhead <= limit + OpenPack.slack
         }
 
         var isFull: Bool {
@@ -89,6 +100,8 @@ package final class BlobSink {
             return StoredBlob(id: id, newBytes: 0)
         }
         let pack = type == .data ? data : tree
+        // A large blob goes into the next pack rather than make this one's buffer grow.
+        if !pack.entries.isEmpty && !pack.hasRoom(for: plain.count) { try close(pack) }
         guard session.claim(key, ticket: ticket(pack, batch), batch: batch) else {
             return StoredBlob(id: id, newBytes: 0)
         }
@@ -116,7 +129,7 @@ package final class BlobSink {
         let ticket = session.newTicket(batch: batch)
         pack.ticket = ticket
         pack.firstBatch = batch
-        pack.bytes.reserveCapacity(pack.limit + (1 << 20))
+        pack.bytes.reserveCapacity(pack.limit + OpenPack.slack)
         return ticket
     }
 

@@ -1,7 +1,8 @@
 package import Platform
 
-/// Writes files from blobs, each verified by its id before a byte of it is written. Not for use by
-/// two threads at once.
+/// Writes files from blobs, each verified by its id before a byte of it is written.
+///
+/// Not for use by two threads at once.
 package final class ContentRestorer {
     /// Holes are kept in steps of this size: the block size of most file systems.
     private static let holeSize = 64 << 10
@@ -14,7 +15,9 @@ package final class ContentRestorer {
         reader = BlobReader(store: store)
     }
 
-    /// Writes the content `ids` to an empty open file. Long runs of zeros become holes.
+    /// Writes the content `ids` to an empty open file.
+    ///
+    /// Long runs of zeros become holes.
     ///
     /// - Returns: the content's size in bytes.
     /// - Throws: `Failure` when a blob has no good copy, `SystemError` when the file cannot be

@@ -1,7 +1,8 @@
 package import Platform
 
-/// Compares files with the blobs they were stored as, by reading and hashing them. Not for use by
-/// two threads at once.
+/// Compares files with the blobs they were stored as, by reading and hashing them.
+///
+/// Not for use by two threads at once.
 package final class ContentVerifier {
     private static let readSize = 1 << 20
 

@@ -11,10 +11,13 @@ package struct StoredContent: Sendable {
     package init() {}
 }
 
-/// Cuts files into chunks and stores them through a sink. Not for use by two threads at once.
+/// Cuts files into chunks and stores them through a sink.
+///
+/// Not for use by two threads at once.
 package final class ContentWriter {
-    /// Two of the largest chunks: one to cut from while the next is read.
-    private static let bufferSize = 2 * Chunker.maximum
+    /// One and a half of the largest chunks: one has to be there whole to be cut, and more saves
+    /// moving it often.
+    private static let bufferSize = Chunker.maximum + Chunker.maximum / 2
 
     private let sink: BlobSink
     private let chunker: Chunker
@@ -26,8 +29,10 @@ package final class ContentWriter {
         chunker = store.chunker
     }
 
-    /// Reads an open file to its end and stores its content for `batch`. The caller compares the
-    /// size that was read with the file's: a file that grows meanwhile may give less.
+    /// Reads an open file to its end and stores its content for `batch`.
+    ///
+    /// The caller compares the size that was read with the file's: a file that grows meanwhile may
+    /// give less.
     ///
     /// - Throws: `SystemError` when the file cannot be read, `Failure` when the store cannot be
     ///   written.

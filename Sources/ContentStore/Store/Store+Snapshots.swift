@@ -7,7 +7,9 @@ package struct StoredSnapshot: Sendable {
 }
 
 extension Store {
-    /// The snapshots of the store, oldest first. Those seen before come from the local cache.
+    /// The snapshots of the store, oldest first.
+    ///
+    /// Those seen before come from the local cache.
     ///
     /// - Throws: `Failure` naming the first snapshot that cannot be read, unless `unreadable`
     ///   takes it.

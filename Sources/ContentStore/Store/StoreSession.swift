@@ -32,8 +32,9 @@ package final class StoreSession: Sendable {
         var entries: [PackEntry]
     }
 
-    /// What is in packs that are not durable yet. Behind a lock of its own, because every blob
-    /// asks, and nobody waits for it.
+    /// What is in packs that are not durable yet.
+    ///
+    /// Behind a lock of its own, because every blob asks, and nobody waits for it.
     struct OpenBlobs {
         /// Blobs that are in an open or pending pack, and which.
         var tickets: [BlobKey: Int] = [:]
@@ -58,12 +59,21 @@ package final class StoreSession: Sendable {
     package let name: String
     let state: Monitor<State>
     let open: OpenBlobsLock
+    /// Throws when the lock on the store does not hold any more.
+    package let confirmLock: @Sendable () throws(Failure) -> Void
     private let uploader: Mutex<DedicatedThread?>
     private static let counter = Atomic<Int>(0)
 
-    /// Begins a session. The caller holds a lock on the store for as long as it lasts.
-    package init(store: Store) {
+    /// Begins a session.
+    ///
+    /// - Parameter confirmLock: throws when the lock on the store, which the caller holds for as
+    ///   long as the session lasts, does not hold any more; asked before an index file or a
+    ///   snapshot is written.
+    package init(
+        store: Store, confirmLock: @escaping @Sendable () throws(Failure) -> Void = {}
+    ) {
         self.store = store
+        self.confirmLock = confirmLock
         name = StoreSession.newName()
         state = Monitor(State())
         open = OpenBlobsLock()
@@ -93,7 +103,9 @@ package final class StoreSession: Sendable {
     }
 
     /// Ends the session's uploads: waits until every pack that sinks have closed is durable, and
-    /// writes the index files. Sinks must have been flushed.
+    /// writes the index files.
+    ///
+    /// Sinks must have been flushed.
     package func finish() throws(Failure) {
         try drain()
         try writeIndex()
@@ -126,14 +138,15 @@ package final class StoreSession: Sendable {
     private func startUploader() {
         uploader.withLock { thread in
             guard thread == nil else { return }
-            thread = DedicatedThread(name: "uploader") { [state, open, store, name] in
-                StoreSession.upload(state, open, store, name)
+            thread = DedicatedThread(name: "uploader") { [state, open, store, name, confirmLock] in
+                StoreSession.upload(state, open, store, name, confirmLock)
             }
         }
     }
 
     private static func upload(
-        _ state: Monitor<State>, _ open: OpenBlobsLock, _ store: Store, _ name: String
+        _ state: Monitor<State>, _ open: OpenBlobsLock, _ store: Store, _ name: String,
+        _ confirmLock: () throws(Failure) -> Void
     ) {
         while true {
             let next = state.wait { state -> PendingPack?? in
@@ -157,7 +170,10 @@ package final class StoreSession: Sendable {
                     return state.unindexedBlobs >= indexFileBlobLimit
                         || monotonicSeconds() - state.lastIndexed >= indexInterval
                 }
-                if due { try writeIndex(state, store, name) }
+                if due {
+                    try confirmLock()
+                    try writeIndex(state, store, name)
+                }
             } catch {
                 let failure = Failure(
                     .store, "pack \(pack.id.short) could not be stored", wrapping: error)
@@ -192,15 +208,16 @@ package final class StoreSession: Sendable {
     /// Writes index files for every durable pack that is in none.
     package func writeIndex() throws(Failure) {
         do {
+            try confirmLock()
             try StoreSession.writeIndex(state, store, name)
         } catch {
             throw Failure(.store, "the store's index could not be written", wrapping: error)
         }
     }
 
-    /// Waits for the turn to write index files.
+    /// Waits for the turn to write index files: sessions of this host, in any process, that end
+    /// together would each name the packs of all.
     ///
-    /// Sessions of this host, in any process, that end together would each name the packs of all.
     /// For a while only, because packs that are named twice do no harm.
     private static func indexTurn(_ store: Store) -> FileLock? {
         let pause = Monitor(())

@@ -6,8 +6,8 @@ struct JSONBoundary {
     private var inString = false
     private var escaped = false
 
-    /// Goes on over `bytes`, whose index `start` is the first byte of the value; gives the end of the
-    /// value (one past its last byte) once it is there, nil while more is needed.
+    /// Goes on over `bytes`, whose index `start` is the first byte of the value; gives the end of
+    /// the value (one past its last byte) once it is there, nil while more is needed.
     mutating func scan(_ bytes: Span<UInt8>, from start: Int) -> Int? {
         var at = start + offset
         defer { offset = at - start }

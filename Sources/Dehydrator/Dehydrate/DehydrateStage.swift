@@ -181,6 +181,7 @@ package final class DehydrateStage: Stage {
                 snapshot: snapshot(tree, parent: previous?.snapshot, stats))
         if pending == nil { try snapshot.save(to: state) }
         CrashPoint.reached("snapshot-journalled")
+        try session.confirmLock()
         try store.backend.put(ObjectKey(.snapshot, snapshot.id), snapshot.sealed.span)
         return snapshot.id
     }

@@ -43,8 +43,10 @@ struct TreeFragments: Sendable {
         }
     }
 
-    /// The node of a unit. The same state of a module gives the same bytes: times that reading
-    /// moves are left out, and inode and device too unless they tell hard links.
+    /// The node of a unit.
+    ///
+    /// The same state of a module gives the same bytes: times that reading moves are left out, and
+    /// inode and device too unless they tell hard links.
     static func node(_ unit: Unit) -> TreeNode {
         let metadata = unit.metadata
         let name = unit.path.lastIndex(of: 0x2F).map { Array(unit.path[($0 + 1)...]) } ?? unit.path

@@ -3,6 +3,7 @@ internal import Manifest
 internal import Platform
 
 /// Reads the trees of a snapshot and makes the directories; everything else it hands out as steps.
+///
 /// Runs on the one thread that feeds the workers.
 ///
 /// Memory: one cursor for each directory on the way to the present one, and with `--delete` the

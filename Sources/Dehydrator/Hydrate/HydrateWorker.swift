@@ -3,7 +3,9 @@ internal import Manifest
 internal import Platform
 internal import Stages
 
-/// Makes files, links and special files of a hydrate. Not for use by two threads at once.
+/// Makes files, links and special files of a hydrate.
+///
+/// Not for use by two threads at once.
 final class HydrateWorker {
     private let directories: DirectoryCursor
     private let restorer: ContentRestorer
@@ -15,7 +17,9 @@ final class HydrateWorker {
         verifier = verify ? ContentVerifier(store: store) : nil
     }
 
-    /// Makes some files. One file's failure is recorded and the others go on.
+    /// Makes some files.
+    ///
+    /// One file's failure is recorded and the others go on.
     func make(_ files: HydrateFiles) -> HydrateResult {
         var result = HydrateResult()
         for node in files.nodes {
@@ -51,9 +55,11 @@ final class HydrateWorker {
         return try verifier.matches(file, ids: node.content ?? [])
     }
 
-    /// Writes the content into a new file. In a directory that this hydrate made, a file of one
-    /// blob gets its name at once, because its content is verified before the first byte is
-    /// written; every other file gets it by a rename when it is whole.
+    /// Writes the content into a new file.
+    ///
+    /// In a directory that this hydrate made, a file of one blob gets its name at once, because its
+    /// content is verified before the first byte is written; every other file gets it by a rename
+    /// when it is whole.
     private func write(
         _ node: TreeNode, in directory: OpenDirectory, isFresh: Bool
     ) throws -> UInt64 {
@@ -82,8 +88,9 @@ final class HydrateWorker {
         return try restorer.write(ids, to: file)
     }
 
-    /// Gives a whole file its name. A directory in the way stays: only `--delete` removes what the
-    /// snapshot does not have.
+    /// Gives a whole file its name.
+    ///
+    /// A directory in the way stays: only `--delete` removes what the snapshot does not have.
     private func put(_ temporary: [UInt8], _ name: [UInt8], in directory: OpenDirectory) throws {
         do throws(SystemError) {
             try directory.descriptor.rename(temporary, to: name, in: directory.descriptor)

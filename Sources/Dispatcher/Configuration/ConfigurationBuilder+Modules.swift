@@ -59,7 +59,8 @@ extension ConfigurationBuilder {
         modules.append(
             PlacedModule(
                 definition: ModuleDefinition(
-                    name: name, path: path, exclude: exclude, oneFileSystem: oneFileSystem ?? false),
+                    name: name, path: path, exclude: exclude,
+                    oneFileSystem: oneFileSystem ?? false),
                 place: node.place, explicit: true, canonical: Path.canonical(path)))
     }
 

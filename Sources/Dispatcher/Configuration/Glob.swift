@@ -1,4 +1,5 @@
-/// A pattern over names: `*` any run of bytes, `?` one character, `[a-z]` and `[!a-z]` one of a set.
+/// A pattern over names: `*` any run of bytes, `?` one character, `[a-z]` and `[!a-z]` one of a
+/// set.
 ///
 /// Names have no slashes, so that `*` is not limited by one. Everything else stands for itself.
 package struct Glob: Sendable, Hashable, Codable, CustomStringConvertible {

@@ -1,7 +1,8 @@
 internal import JobTable
 internal import Platform
 
-/// Renews a job's lease on a thread of its own while the job runs, and tells it when it has to stop.
+/// Renews a job's lease on a thread of its own while the job runs, and tells it when it has to
+/// stop.
 final class LeaseKeeper: Sendable {
     private let ended = Monitor(false)
     private let thread: DedicatedThread
@@ -30,8 +31,8 @@ final class LeaseKeeper: Sendable {
                         return
                     }
                 } catch {
-                    // A table that does not answer is asked again, until the lease may have run out:
-                    // from then on another worker may have the job.
+                    // A table that does not answer is asked again, until the lease may have run
+                    // out: from then on another worker may have the job.
                     guard monotonicSeconds() - renewed >= Double(timing.lease) else { continue }
                     control.tell(.leaseLost)
                     return

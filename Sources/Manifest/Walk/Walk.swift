@@ -79,8 +79,8 @@ package final class Walk {
 
     /// The next chunk, never empty; nil after the last one.
     ///
-    /// Throws a `module` failure when a directory that a resumed walk must pass through again cannot
-    /// be read any more.
+    /// Throws a `module` failure when a directory that a resumed walk must pass through again
+    /// cannot be read any more.
     package func next() throws(Failure) -> [Unit]? {
         if let failure { throw failure }
         var chunk: [Unit] = []

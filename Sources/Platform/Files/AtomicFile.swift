@@ -15,8 +15,9 @@ package enum AtomicFile {
         try write(bytes, to: name, in: directory, mode: mode, replacing: replacing)
     }
 
-    /// The same relative to an open directory. With `replacing` false an existing `name` stays as
-    /// it is and the call throws EEXIST.
+    /// The same relative to an open directory.
+    ///
+    /// With `replacing` false an existing `name` stays as it is and the call throws EEXIST.
     package static func write(
         _ bytes: Span<UInt8>, to name: [UInt8], in directory: borrowing Descriptor,
         mode: UInt32 = 0o600, replacing: Bool = true

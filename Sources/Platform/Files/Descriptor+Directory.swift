@@ -46,7 +46,8 @@ extension Descriptor {
             let (n, code) = withCString(name) { pointer -> (Int, Int32) in
                 unsafe target.withUnsafeMutableBytes { bytes in
                     let n = unsafe readlinkat(
-                        raw, pointer, bytes.assumingMemoryBound(to: CChar.self).baseAddress.unsafelyUnwrapped,
+                        raw, pointer,
+                        bytes.assumingMemoryBound(to: CChar.self).baseAddress.unsafelyUnwrapped,
                         bytes.count)
                     return (n, n < 0 ? errno : 0)
                 }

@@ -127,8 +127,10 @@ package struct Descriptor: ~Copyable, Sendable {
         }
     }
 
-    /// Appends up to `count` bytes from the descriptor's position to `buffer`; returns how many,
-    /// 0 only at the end of the file. Loops over short reads until `count` or the end.
+    /// Appends up to `count` bytes from the descriptor's position to `buffer`; returns how many, 0
+    /// only at the end of the file.
+    ///
+    /// Loops over short reads until `count` or the end.
     package func read(appending buffer: inout [UInt8], upTo count: Int) throws(SystemError) -> Int {
         let start = buffer.count
         var failure: SystemError?
@@ -267,8 +269,9 @@ package struct Descriptor: ~Copyable, Sendable {
     }
 }
 
-/// Calls `body` with `bytes` and a terminating NUL. A NUL inside gives an empty name, which every
-/// call refuses with ENOENT.
+/// Calls `body` with `bytes` and a terminating NUL.
+///
+/// A NUL inside gives an empty name, which every call refuses with ENOENT.
 @safe func withCString<R>(_ bytes: [UInt8], _ body: (UnsafePointer<CChar>) -> R) -> R {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { buffer in
         let base = unsafe buffer.baseAddress.unsafelyUnwrapped

@@ -62,7 +62,9 @@ package final class DirectoryCursor {
         return current
     }
 
-    /// The directory that holds `path`, and the last component. The root has no parent: EINVAL.
+    /// The directory that holds `path`, and the last component.
+    ///
+    /// The root has no parent: EINVAL.
     package func parent(
         of path: [UInt8]
     ) throws(SystemError) -> (directory: OpenDirectory, name: [UInt8]) {

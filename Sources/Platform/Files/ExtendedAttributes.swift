@@ -15,8 +15,9 @@ package struct ExtendedAttribute: Sendable, Hashable {
 /// Reads and writes extended attributes without following symlinks.
 package enum ExtendedAttributes {
     /// The attributes of the file `name` in the calling thread's working directory (see
-    /// `PrivateWorkingDirectory`), or of an absolute path, sorted by name. Empty where the file
-    /// system has none.
+    /// `PrivateWorkingDirectory`), or of an absolute path, sorted by name.
+    ///
+    /// Empty where the file system has none.
     package static func read(path: [UInt8]) throws(SystemError) -> [ExtendedAttribute] {
         let names = try sized("llistxattr", path) { pointer, buffer, size in
             unsafe cl_list_xattrs(pointer, buffer?.assumingMemoryBound(to: CChar.self), size)
@@ -67,7 +68,8 @@ package enum ExtendedAttributes {
         while true {
             var length = 0
             var code: Int32 = 0
-            let value = unsafe withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
+            let value = unsafe withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) {
+                buffer in
                 withCString(path) { pointer -> [UInt8] in
                     length = unsafe body(pointer, buffer.baseAddress, size)
                     code = length < 0 ? errno : 0
@@ -87,7 +89,8 @@ package enum ExtendedAttributes {
 /// Gives the calling thread a working directory of its own, so that path calls which have no
 /// `…at` form (the xattr family before Linux 6.13) can be made relative to an open directory.
 package enum PrivateWorkingDirectory {
-    /// Separates this thread from the process's working directory; false where the system forbids it.
+    /// Separates this thread from the process's working directory; false where the system forbids
+    /// it.
     package static func begin() -> Bool { cl_unshare_fs() == 0 }
 
     /// Makes `directory` the working directory of this thread.

@@ -29,7 +29,9 @@ package struct Timestamp: Sendable, Hashable, Comparable {
     }
 }
 
-/// The kind of a file, from the S_IFMT bits of its mode. Raw values are the unit format's words.
+/// The kind of a file, from the S_IFMT bits of its mode.
+///
+/// Raw values are the unit format's words.
 package enum FileKind: String, Sendable, Hashable, CaseIterable {
     case file, directory, symlink, fifo, socket, chardev, blockdev
 

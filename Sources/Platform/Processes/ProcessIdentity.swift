@@ -38,7 +38,9 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
         }
     }()
 
-    /// Whether the process lives. Only known for processes of this host: others give nil.
+    /// Whether the process lives.
+    ///
+    /// Only known for processes of this host: others give nil.
     package var isAlive: Bool? {
         guard host == ProcessIdentity.hostName else { return nil }
         return ProcessIdentity.startTime(of: pid) == start

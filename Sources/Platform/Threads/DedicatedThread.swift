@@ -1,7 +1,9 @@
 internal import CLinux
 internal import Glibc
 
-/// A thread of its own for work that blocks. `join` waits for its end.
+/// A thread of its own for work that blocks.
+///
+/// `join` waits for its end.
 ///
 /// The cooperative pool has one thread per core and is never blocked: everything that reads disks,
 /// hashes or waits on a database runs on one of these.
@@ -21,18 +23,22 @@ internal import Glibc
         // Signals are for the main thread; 1 MiB is ample: nothing here recurses by input.
         unsafe pthread_attr_setstacksize(&attributes, 1 << 20)
         let argument = unsafe Unmanaged.passRetained(Body(body)).toOpaque()
-        let code = unsafe pthread_create(&handle, &attributes, { raw in
-            guard let raw = unsafe raw else { return nil }
-            unsafe Unmanaged<Body>.fromOpaque(raw).takeRetainedValue().run()
-            return nil
-        }, argument)
+        let code = unsafe pthread_create(
+            &handle, &attributes,
+            { raw in
+                guard let raw = unsafe raw else { return nil }
+                unsafe Unmanaged<Body>.fromOpaque(raw).takeRetainedValue().run()
+                return nil
+            }, argument)
         unsafe pthread_attr_destroy(&attributes)
         precondition(code == 0, "pthread_create: \(Errno.name(code))")
         self.handle = handle
         unsafe cl_name_thread(handle, String(name.prefix(15)))
     }
 
-    /// Waits until the thread has ended. Call once.
+    /// Waits until the thread has ended.
+    ///
+    /// Call once.
     package func join() {
         pthread_join(handle, nil)
     }

@@ -2,8 +2,10 @@ package import JobTable
 package import Manifest
 package import Platform
 
-/// Reads the units of a module's last dehydrated state in a range of paths: the other side of
-/// every comparison. Not for use by two threads at once.
+/// Reads the units of a module's last dehydrated state in a range of paths: the other side of every
+/// comparison.
+///
+/// Not for use by two threads at once.
 package final class BaselineReader {
     private let state: ModuleState
     private let key: ListKey

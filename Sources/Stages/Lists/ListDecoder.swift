@@ -31,7 +31,8 @@ package enum ListDecoder {
                 let first = Int(overlay.seq) - previous.firstSeq
                 guard first >= 0, first + Int(overlay.count) <= previous.units.count else {
                     throw Failure(
-                        .module, "chunk \(chunk.number) of a list refers to units that are not there",
+                        .module,
+                        "chunk \(chunk.number) of a list refers to units that are not there",
                         hint: "Run again with --fresh")
                 }
                 for index in first..<(first + Int(overlay.count)) {

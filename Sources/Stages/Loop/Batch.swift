@@ -3,8 +3,9 @@ internal import Platform
 
 /// Some consecutive units on their way through a stage, and the range of paths they stand for.
 package struct UnitBatch: Sendable {
-    /// The place of the batch in its stream, from 0. The chunk that a stage stores for it has the
-    /// same number.
+    /// The place of the batch in its stream, from 0.
+    ///
+    /// The chunk that a stage stores for it has the same number.
     package var number: Int
     /// The sequence number of the first unit in the list it comes from.
     package var firstSeq: Int

@@ -2,8 +2,10 @@ package import JobTable
 package import Manifest
 package import Platform
 
-/// Where batches come from. `next` is called on one thread; the value it returns is loaded on a
-/// working thread, so that decoding runs in parallel.
+/// Where batches come from.
+///
+/// `next` is called on one thread; the value it returns is loaded on a working thread, so that
+/// decoding runs in parallel.
 package protocol BatchSource: AnyObject {
     /// The next batch, or nil at the end.
     func next() throws -> (any PendingBatch)?

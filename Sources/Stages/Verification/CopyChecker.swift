@@ -18,7 +18,9 @@ package struct Copies: Sendable, Equatable {
     }
 }
 
-/// Asks the store about the copies of files. Not for use by two threads at once.
+/// Asks the store about the copies of files.
+///
+/// Not for use by two threads at once.
 package final class CopyChecker {
     private let reader: BlobReader
     private let verify: Bool

@@ -1,8 +1,9 @@
 package import Manifest
 package import Platform
 
-/// Opens the files of a module for reading, by the paths of its units. Not for use by two threads
-/// at once.
+/// Opens the files of a module for reading, by the paths of its units.
+///
+/// Not for use by two threads at once.
 package final class ModuleFiles {
     private let cursor: DirectoryCursor
     /// The module's directory.

@@ -3,8 +3,9 @@ package import Manifest
 package import Platform
 
 /// Compares one unit with its last snapshot and the store: the rules of the check, used by the
-/// check stage and again by repair, whose result is a new check. Not for use by two threads at
-/// once.
+/// check stage and again by repair, whose result is a new check.
+///
+/// Not for use by two threads at once.
 package final class UnitChecker {
     private let files: ModuleFiles
     private let copies: CopyChecker
@@ -21,8 +22,9 @@ package final class UnitChecker {
         self.verify = verify
     }
 
-    /// Checks a unit of the module. A file that changed under the check is given back with its
-    /// new metadata.
+    /// Checks a unit of the module.
+    ///
+    /// A file that changed under the check is given back with its new metadata.
     package func check(_ unit: Unit, stored: Unit?) throws(Failure) -> Unit {
         var unit = unit
         if let error = unit.error {
@@ -115,8 +117,10 @@ package final class UnitChecker {
         case failed(SystemError)
     }
 
-    /// Reads the file. When its metadata moves under the reading it is read once more, and then
-    /// reported as changed, never as rotted.
+    /// Reads the file.
+    ///
+    /// When its metadata moves under the reading it is read once more, and then reported as
+    /// changed, never as rotted.
     private func verifyContent(
         _ unit: inout Unit, _ ids: [Digest], retries: Int
     ) throws(Failure) -> Verdict {

@@ -43,7 +43,7 @@ struct CheckCommand: ParsableCommand {
         var stages: [any Stage] = [check]
         if repair {
             stages.append(
-                try policy.stage(definition, configuration, state: state, store: handle.store))
+                try policy.stage(definition, configuration, state: state, handle: handle))
         }
         let checkpoint = try stream.openCheckpoint(
             "check \(definition.name)\(verify ? " --verify" : "")\(repair ? " --repair" : "")")

@@ -55,7 +55,7 @@ struct DehydrateCommand: ParsableCommand {
         let state = try ModuleStates.open(definition.name, configuration)
         let handle = try StoreHandle.open(configuration, creating: true)
         let run = ManualDehydrate(
-            module: definition, state: state, store: handle.store, options: options, list: list,
+            module: definition, state: state, handle: handle, options: options, list: list,
             fresh: fresh)
         let stats = try run.run()
         _ = try state.keepRuns(configuration.keepRuns)
@@ -110,7 +110,7 @@ struct ManualDehydrate {
 
     let module: ModuleDefinition
     let state: ModuleState
-    let store: Store
+    let handle: StoreHandle
     let options: Dispatcher.DehydrateOptions
     let list: String?
     let fresh: Bool
@@ -120,7 +120,7 @@ struct ManualDehydrate {
         let info = try openList(definition)
         let stage = try DehydrateStage(
             module: module.name, root: module.path, state: state,
-            session: StoreSession(store: store), list: info.key,
+            session: handle.newSession(), list: info.key,
             options: Dehydrator.DehydrateOptions(options, excludes: module.exclude))
         var statistics = StatsAccumulator()
         if let note = info.checkpoint.note { statistics = try StatsAccumulator(state: note.span) }
@@ -162,8 +162,7 @@ struct ManualDehydrate {
                 try state.unreadableDirectory(in: info.key, at: after)
             }
             var options = try WalkOptions(module)
-            let last = try state.lastUnit(of: info)
-            options.resumedUnitHasError = last?.path == after && last?.error != nil
+            options.resumedUnitHasError = unreadable != nil && unreadable == after
             let walk = try Walk(root: module.path, options: options, resumeAfter: after)
             return WalkSource(walk, firstBatch: first, after: after, unreadable: unreadable)
         }

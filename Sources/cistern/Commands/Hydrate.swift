@@ -78,11 +78,12 @@ struct HydrateCommand: ParsableCommand {
     ) throws {
         for failure in result.failures { Print.note(failure) }
         if output.json {
-            try Print.out(JSON.document(
-                Document(
-                    snapshot: snapshot.id.description, target: target, files: result.files,
-                    bytes: result.bytes, unchanged: result.unchanged, others: result.others,
-                    deleted: result.deleted, failed: result.failed)))
+            try Print.out(
+                JSON.document(
+                    Document(
+                        snapshot: snapshot.id.description, target: target, files: result.files,
+                        bytes: result.bytes, unchanged: result.unchanged, others: result.others,
+                        deleted: result.deleted, failed: result.failed)))
         } else {
             let bytes = Format.bytes(Int64(result.bytes))
             try Print.line(

@@ -37,10 +37,11 @@ struct RepairPolicyOptions: ParsableArguments {
     /// The repair stage of a module.
     func stage(
         _ module: ModuleDefinition, _ configuration: Configuration, state: ModuleState,
-        store: Store
+        handle: StoreHandle
     ) throws(Failure) -> RepairStage {
         try RepairStage(
-            root: module.path, state: state, store: store, session: StoreSession(store: store),
+            root: module.path, state: state, store: handle.store,
+            session: handle.newSession(),
             policy: try policy(),
             quarantine: Quarantine(stateDirectory: configuration.state, module: module.name))
     }
@@ -81,7 +82,7 @@ struct RepairCommand: ParsableCommand {
         let state = try ModuleStates.open(definition.name, configuration)
         let handle = try StoreHandle.open(configuration)
         let stage = try policy.stage(
-            definition, configuration, state: state, store: handle.store)
+            definition, configuration, state: state, handle: handle)
         let checkpoint = try stream.openCheckpoint("repair \(definition.name)")
         let stats = try StageTool.run(
             stage, stream.source(definition, checkpoint), checkpoint: checkpoint)
