@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import TestSupport
 import Testing
 
@@ -49,16 +50,19 @@ import Testing
         let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))
         var generator = SeededGenerator(seed: seed)
         let trial = try Trial(files: 4000)
-        for (stage, from, to) in trial.schedule {
+        for (index, stage) in Trial.stages.enumerated() {
             for number in 1...kills {
-                let delay = Double.random(in: from...max(from + 0.001, to), using: &generator)
+                let delay = Double.random(in: 0...trial.durations[index], using: &generator)
                 let victim = Victim.allCases[number % 3]
+                let log = try folder()("log")
+                try? FileManager.default.removeItem(atPath: log)
                 try trial.run(
-                    "CISTERN_SEED=\(seed), \(stage) kill \(number): \(victim) after \(delay) s"
+                    "CISTERN_SEED=\(seed), kill \(number): \(victim), \(delay) s into \(stage)",
+                    thorough: number % 3 == 1, variables: ["CISTERN_CRASH_LOG": log]
                 ) { running, _ in
-                    let clock = ContinuousClock()
-                    let end = clock.now.advanced(by: .seconds(delay))
-                    _ = running.wait { _ in clock.now >= end }
+                    _ = running.wait { _ in Trial.finishedStages(log) >= index }
+                    let end = monotonicSeconds() + delay
+                    _ = running.wait { _ in monotonicSeconds() >= end }
                     switch victim {
                     case .worker:
                         if let worker = running.descendants.randomElement(using: &generator) {
@@ -83,9 +87,8 @@ import Testing
             let target = try folder()("target\(number)")
             let delay = Double.random(in: 0...whole, using: &generator)
             let running = try scene.fleet.command(["hydrate", "data", "--to", target]).start()
-            let clock = ContinuousClock()
-            let end = clock.now.advanced(by: .seconds(delay))
-            _ = running.wait { _ in clock.now >= end }
+            let end = monotonicSeconds() + delay
+            _ = running.wait { _ in monotonicSeconds() >= end }
             _ = try running.killAll()
             try scene.fleet.cistern("hydrate", "data", "--to", target)
             let differences = try TreeComparison.differences(scene.module, target)

@@ -18,8 +18,8 @@ struct Trial {
     let tree: String
     /// The points that the undisturbed run reached, each `name:count`, in order.
     let points: [String]
-    /// When each stage began, in seconds after the start, and when the run ended.
-    let schedule: [(stage: String, from: Double, to: Double)]
+    /// How long each stage took in the undisturbed run, in seconds.
+    let durations: [Double]
     private let duplicates: Int
     private let startIndex: [String: StoreContents]
 
@@ -51,7 +51,7 @@ struct Trial {
         let log = try folder()("points")
         var command = reference.command(["run", "verify"])
         command.environment["CISTERN_CRASH_LOG"] = log
-        schedule = try Trial.watch(reference, command.start())
+        durations = try Trial.watch(command.start(), log)
         points = try String(contentsOfFile: log, encoding: .utf8)
             .split(separator: "\n").map(String.init).reduce(into: []) { all, point in
                 if !all.contains(point) { all.append(point) }
@@ -65,27 +65,27 @@ struct Trial {
         duplicates = try StoreContents(reference, restic, known: startIndex).duplicates
     }
 
-    /// Follows a run by `status` to its end and notes when it was in which stage.
-    private static func watch(
-        _ fleet: Fleet, _ running: RunningCommand
-    ) throws -> [(stage: String, from: Double, to: Double)] {
-        let clock = ContinuousClock()
-        let began = clock.now
-        func now() -> Double { began.duration(to: clock.now) / .seconds(1) }
-        var schedule: [(stage: String, from: Double, to: Double)] = []
-        while !running.isOver {
-            let status = try fleet.command(["status", "--json"]).run()
-            let running = try JSON(status.output)["runs"].array.first { $0["state"] == "running" }
-            guard let stage = running?["jobs"][0]["stage"].string else { continue }
-            if schedule.last?.stage == stage {
-                schedule[schedule.count - 1].to = now()
-            } else {
-                let from = schedule.last?.to ?? 0
-                schedule.append((stage, from, now()))
-            }
+    /// Follows a run by its crash points and notes how long each stage took.
+    private static func watch(_ running: RunningCommand, _ log: String) throws -> [Double] {
+        var durations: [Double] = []
+        var began = monotonicSeconds()
+        while durations.count < stages.count {
+            let next = durations.count + 1
+            guard running.wait(until: { _ in finishedStages(log) >= next }) else { break }
+            durations.append(monotonicSeconds() - began)
+            began = monotonicSeconds()
         }
         try running.wait().expect()
-        return schedule
+        guard durations.count == stages.count else {
+            throw TestError("only \(durations.count) stages were seen in \(log)")
+        }
+        return durations
+    }
+
+    /// How many stages have ended, by the crash points in `log`.
+    static func finishedStages(_ log: String) -> Int {
+        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").count { $0.hasPrefix("list-finished:") }
     }
 
     /// Runs from the start in a folder of its own, lets `disturb` do its worst, resumes until the
@@ -142,8 +142,9 @@ struct Trial {
         if thorough { try compareContent(fleet, name) }
     }
 
-    /// restic finds no fault, and all that the snapshot needs is there and good. The damaged packs
-    /// of the start lie there as they were; what was put back for them is elsewhere.
+    /// restic finds no fault, and all that the snapshot needs is there and good.
+    ///
+    /// The damaged packs of the start lie there as they were; what was put back is elsewhere.
     private func compareContent(_ fleet: Fleet, _ name: String) throws {
         let check = try fleet.restic(restic, "check")
         #expect(check.text.contains("no errors were found"), "\(name): \(check)")

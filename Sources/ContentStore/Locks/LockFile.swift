@@ -34,15 +34,8 @@ package struct LockFile: Sendable, Equatable {
         return hostname == host && isOwnerDead
     }
 
-    /// Whether no process of this machine has the lock's number.
-    package var isOwnerDead: Bool {
-        do throws(SystemError) {
-            _ = try Descriptor.open("/proc/\(pid)", [.readOnly, .directory])
-            return false
-        } catch {
-            return error.code == Errno.noEntry
-        }
-    }
+    /// Whether no process of this machine has the lock's number; a zombie holds nothing any more.
+    package var isOwnerDead: Bool { ProcessIdentity.isGone(pid) }
 
     /// Who holds the lock, for people: `restic or cistern on host pid 12, user ann, since …`.
     package var holder: String {

@@ -56,8 +56,21 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
         self.init(host: String(parts[0]), pid: pid, start: String(parts[2]))
     }
 
+    /// Whether no process of this machine with the number `pid` runs: only then, so false when
+    /// that cannot be found out.
+    package static func isGone(_ pid: Int32) -> Bool {
+        do throws(SystemError) {
+            return startTime(in: try AtomicFile.read("/proc/\(pid)/stat", limit: 4096)) == nil
+        } catch {
+            return error.code == ENOENT || error.code == ESRCH
+        }
+    }
+
     private static func startTime(of pid: Int32) -> String? {
-        guard let stat = try? AtomicFile.read("/proc/\(pid)/stat", limit: 4096) else { return nil }
+        (try? AtomicFile.read("/proc/\(pid)/stat", limit: 4096)).flatMap(startTime(in:))
+    }
+
+    private static func startTime(in stat: [UInt8]) -> String? {
         // The second field, the command in brackets, may contain spaces and brackets itself.
         guard let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " "))
