@@ -128,8 +128,9 @@ package final class RepairStage: Stage {
             return output
         }
 
-        /// Puts what the store has lost back, for the whole batch before one wait for the uploads: a
-        /// lost pack of small files comes back as a pack, not as one for each of them.
+        /// Puts what the store has lost back, for the whole batch before one wait for the uploads.
+        ///
+        /// A lost pack of small files comes back as a pack, not as one for each of them.
         ///
         /// - Returns: why it failed, for each unit for which it did.
         private func putBackAll(
