@@ -35,7 +35,10 @@ import Testing
             try scene.fleet.restic(restic, "restore", "latest", "--target", target)
             let differences = try TreeComparison.differences(
                 scene.module, target + "/data", options: options)
-            #expect(differences == [], "\(restic)")
+            // restic of old cannot keep targets that are no UTF-8, in its own backups neither.
+            let expected =
+                restic.keepsRawTargets ? [] : differences.filter { $0.contains("link-raw") }
+            #expect(differences == expected, "\(restic)")
             removeTree(target)
         }
         #expect(try scene.roundTrip() == [])
@@ -73,7 +76,7 @@ import Testing
         try scene.fleet.judge()
         let id = try #require(scene.fleet.snapshots(restic).last?["id"].string)
         let target = try folder()("copy")
-        try scene.fleet.cistern("hydrate", "data", "--snapshot", id, "--to", target)
+        try scene.fleet.cistern("hydrate", "--snapshot", id, "--to", target)
         var options = TreeComparison.Options()
         options.sockets = false
         #expect(try TreeComparison.differences(scene.module, target, options: options) == [])
@@ -117,10 +120,12 @@ import Testing
             ["prune", "--max-unused", "0"], store: scene.fleet.store,
             passwordFile: scene.fleet.passwordFile
         ).start()
-        let locked = prune.wait(seconds: 30) { _ in !scene.fleet.objects("locks").isEmpty }
+        // A name of 64 digits: while it is written the lock has another.
+        func isLocked() -> Bool { scene.fleet.objects("locks").contains { $0.count == 64 } }
+        let locked = prune.wait(seconds: 30) { _ in isLocked() }
         prune.signal(SIGSTOP)
         defer { prune.signal(SIGKILL) }
-        guard locked, !scene.fleet.objects("locks").isEmpty, !prune.isOver else {
+        guard locked, isLocked(), !prune.isOver else {
             return notice("restic pruned too fast to be stopped: its lock is not checked")
         }
         try Data("new".utf8).write(to: URL(fileURLWithPath: scene.module + "/new"))

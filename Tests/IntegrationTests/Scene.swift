@@ -57,7 +57,18 @@ extension Fleet {
         }
         if let reader = Project.resticRead {
             let password = try String(contentsOfFile: passwordFile, encoding: .utf8)
-            var command = Command("python3", [reader, store, "--read-data"])
+            // It goes down by recursion, for which deep trees need more than Python allows.
+            let script = """
+                import runpy, sys
+                sys.setrecursionlimit(1_000_000)
+                runpy.run_path(sys.argv.pop(1), run_name="__main__")
+                """
+            var command = Command(
+                "sh",
+                [
+                    "-c", "ulimit -s unlimited; exec python3 -c \"$0\" \"$@\"", script, reader,
+                    store, "--read-data",
+                ])
             command.environment["RESTIC_PASSWORD"] = password.trimmingCharacters(in: .newlines)
             let result = try command.run()
             #expect(

@@ -9,6 +9,12 @@ package struct Restic: Sendable, CustomStringConvertible {
 
     package var description: String { "restic \(version)" }
 
+    /// Whether it knows symlinks to names that are no UTF-8: since 0.16.
+    package var keepsRawTargets: Bool {
+        version.split(separator: ".").dropFirst().first.flatMap { Int($0) }.map { $0 >= 16 }
+            ?? false
+    }
+
     /// The distribution's own, in PATH.
     package static let installed: Restic? = find(environment["CISTERN_RESTIC"] ?? "restic")
 
