@@ -116,15 +116,43 @@ package final class RepairStage: Stage {
                 return output
             }
             let stored = try baseline?.units(after: batch.after, upTo: batch.upTo) ?? []
+            let failures = try putBackAll(batch, plans, stored)
             try forEachPair(batch.units, stored) { index, stored in
                 guard let index else { return }
                 let unit = batch.units[index]
-                let repaired = try repair(unit, plans[index], stored, batch.number)
+                let repaired = try repair(unit, plans[index], stored, failures[index])
                 count(repaired, &output)
                 let same = repaired.metadata == unit.metadata && repaired.error == unit.error
                 output.append(repaired, origin: same ? index : nil)
             }
             return output
+        }
+
+        /// Puts what the store has lost back, for the whole batch before one wait for the uploads.
+        ///
+        /// A lost pack of small files comes back as a pack, not as one for each of them.
+        ///
+        /// - Returns: why it failed, for each unit for which it did.
+        private func putBackAll(
+            _ batch: UnitBatch, _ plans: [RepairPlan], _ stored: [Unit]
+        ) throws -> [Int: any Error] {
+            var failures: [Int: any Error] = [:]
+            guard plans.contains(.requeue) else { return failures }
+            try forEachPair(batch.units, stored) { index, stored in
+                guard let index, plans[index] == .requeue, let stored else { return }
+                try stage.spend()
+                do {
+                    try putBack(batch.units[index], stored, batch.number)
+                } catch let failure as Failure where failure.kind == .cancelled {
+                    throw failure
+                } catch {
+                    failures[index] = error
+                }
+            }
+            // The new check reads the copies back, so they have to be there.
+            try sink.flush()
+            try stage.session.drain()
+            return failures
         }
 
         private func count(_ unit: Unit, _ output: inout StageOutput) {
@@ -137,14 +165,14 @@ package final class RepairStage: Stage {
         }
 
         private func repair(
-            _ unit: Unit, _ plan: RepairPlan, _ stored: Unit?, _ batch: Int
+            _ unit: Unit, _ plan: RepairPlan, _ stored: Unit?, _ failure: (any Error)?
         ) throws -> Unit {
             guard let before = unit.check, plan != .leave else { return unit }
             var unit = unit
             var result = RepairResult(
                 attempted: plan.isRepair, successful: false, action: .none, before: before,
                 after: before)
-            if plan.isRepair { try stage.spend() }
+            if plan == .restore { try stage.spend() }
             do {
                 guard plan.isRepair else { throw Failure(.module, "no good copy is left anywhere") }
                 guard let stored else {
@@ -157,7 +185,7 @@ package final class RepairStage: Stage {
                     files.reset()
                     result.action = .restored
                 } else {
-                    try putBack(unit, stored, batch)
+                    if let failure { throw failure }
                     result.action = .requeued
                 }
                 result.after = try stage.recheck(unit, stored)
@@ -191,9 +219,6 @@ package final class RepairStage: Stage {
             let complete = try writer.storeAgain(
                 file.descriptor, ids: stored.content?.ids ?? [], index: stage.store.index,
                 batch: batch)
-            // The new check reads the copy back, so it has to be there.
-            try sink.flush()
-            try stage.session.drain()
             guard complete else {
                 throw Failure(.module, "the local file is not what was stored either")
             }

@@ -12,7 +12,7 @@ import Testing
         // The program may lie where only root looks.
         let program = try folder()("cistern")
         if !FileManager.default.fileExists(atPath: program) {
-            try FileManager.default.copyItem(atPath: Project.cistern, toPath: program)
+            try Command("cp", [Project.cistern, program]).run().expect()
         }
         var command = command
         command.program = program

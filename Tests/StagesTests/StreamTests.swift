@@ -29,7 +29,8 @@ import Testing
     ) throws -> Stats {
         let output = try Descriptor.open(bench.folder("output"), [.readWrite, .create])
         let checkpoint = try StreamCheckpoint(
-            path: bench.folder("checkpoint"), definition: "check", outputIsFile: true)
+            path: bench.folder("checkpoint"), definition: "check",
+            output: try output.metadata())
         try checkpoint.rewind(output)
         let position = checkpoint.position
         var statistics = StatsAccumulator()
@@ -146,12 +147,40 @@ import Testing
         #expect(try output(bench).isEmpty)
     }
 
+    /// The rest goes into another file: the two together have each unit once.
+    @Test func anotherOutputGetsTheRest() throws {
+        let (bench, units) = try bench()
+        try writeList(units, to: bench.folder("list"))
+        _ = try check(bench)
+        let expected = try output(bench)
+        #expect(unlink(bench.folder("output")) == 0)
+        #expect(throws: Death.self) { try check(bench, dieAt: 2) }
+        let first = try output(bench)
+        #expect(rename(bench.folder("output"), bench.folder("first")) == 0)
+        _ = try check(bench)
+        #expect(first + (try output(bench)) == expected)
+    }
+
+    /// With >> the output has lines of somebody else in front.
+    @Test func whatWasInTheOutputStays() throws {
+        let (bench, units) = try bench()
+        try writeList(units, to: bench.folder("list"))
+        try Data("before\n".utf8).write(to: URL(fileURLWithPath: bench.folder("output")))
+        #expect(throws: Death.self) { try check(bench, dieAt: 2, beforeSave: true) }
+        _ = try check(bench)
+        let lines = try output(bench)
+        #expect(lines.first == "before")
+        #expect(lines.count == 1 + units.count + 4 + 1)
+    }
+
     @Test func aCheckpointOfSomethingElseIsRefused() throws {
         let folder = try TemporaryFolder()
         for text in ["", "{}", "[1]", #"{"version":9,"definition":"check","position":{}}"#] {
             try Data(text.utf8).write(to: URL(fileURLWithPath: folder("c")))
             let failure = #expect(throws: Failure.self) {
-                try StreamCheckpoint(path: folder("c"), definition: "check", outputIsFile: true)
+                try StreamCheckpoint(
+                    path: folder("c"), definition: "check",
+                    output: FileMetadata(kind: .fifo))
             }
             #expect(failure?.kind == .usage)
         }

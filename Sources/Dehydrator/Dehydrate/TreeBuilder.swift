@@ -11,7 +11,7 @@ final class TreeBuilder {
     /// JSON that is held in memory, over all open directories.
     static let memoryLimit = 8 << 20
     /// A directory with more JSON than this is written out when memory is short.
-    private static let spillSize = 256 << 10
+    private static let spillSize = 16 << 10
 
     private final class OpenDirectory {
         let path: [UInt8]

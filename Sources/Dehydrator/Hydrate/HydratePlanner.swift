@@ -89,7 +89,7 @@ final class HydratePlanner {
         }
         let path = join(level.path, node.name)
         do {
-            try removeExisting(level, before: node.name)
+            try removeExisting(level, before: node)
             try add(node, path, level)
         } catch let error as SystemError {
             let cause = Failure(.module, error.call, cause: error.reason)
@@ -181,18 +181,23 @@ final class HydratePlanner {
         return known.first
     }
 
-    /// Removes what is in the directory and sorts before `name` (nil: everything left).
-    private func removeExisting(_ level: Level, before name: [UInt8]?) throws {
+    /// Removes what is in the directory and sorts before `node` (nil: everything left), and a
+    /// directory that has the node's name when the node is none.
+    private func removeExisting(_ level: Level, before node: TreeNode?) throws {
         while let last = level.existing.last {
-            if let name {
-                if last == name {
+            let parent = try directories.directory(level.path[...])
+            if let node {
+                if last == node.name {
                     level.existing.removeLast()
+                    guard node.kind != .directory,
+                        try parent.descriptor.metadata(of: last).kind == .directory
+                    else { return }
+                    deleted += try TreeRemoval.remove(last, in: parent)
                     return
                 }
-                guard last.lexicographicallyPrecedes(name) else { return }
+                guard last.lexicographicallyPrecedes(node.name) else { return }
             }
             level.existing.removeLast()
-            let parent = try directories.directory(level.path[...])
             do throws(SystemError) {
                 deleted += try TreeRemoval.remove(last, in: parent)
             } catch {

@@ -10,8 +10,11 @@ package final class StreamCheckpoint: Sendable {
     package struct Position: Codable, Sendable, Equatable {
         /// Batches of the input that are done.
         package var batches = 0
-        /// Bytes of output.
+        /// Where in the output file the next unit goes.
         package var outputBytes: UInt64 = 0
+        /// The output file.
+        package var outputInode: UInt64 = 0
+        package var outputDevice: UInt64 = 0
         /// The last path that is done.
         package var lastPath: [UInt8]?
         /// The outermost directory at or above `lastPath` that could not be read.
@@ -37,21 +40,42 @@ package final class StreamCheckpoint: Sendable {
 
     /// Reads the checkpoint at `path`, if there is one.
     ///
-    /// - Throws: `Failure` when the file is no checkpoint of this stage and these options: it is
-    ///   never taken for a beginning.
-    package init(path: String, definition: String, outputIsFile: Bool) throws(Failure) {
+    /// - Parameter output: what the output is: a file that was written to before is cut back to
+    ///   the checkpoint; another one gets the rest.
+    /// - Throws: a `usage` failure when the file is no checkpoint of this stage and these options
+    ///   (it is never taken for a beginning), or when the output has lost what was written to it.
+    package init(path: String, definition: String, output: FileMetadata) throws(Failure) {
         self.path = path
         self.definition = definition
-        self.outputIsFile = outputIsFile
+        outputIsFile = output.kind == .file
+        var position = try StreamCheckpoint.read(path, definition) ?? Position()
+        if outputIsFile {
+            let isSame =
+                position.outputInode == output.inode && position.outputDevice == output.device
+            guard !isSame || output.size >= position.outputBytes else {
+                throw Failure(
+                    .usage,
+                    "the output has \(output.size) bytes, and checkpoint \(path) goes on behind "
+                        + "\(position.outputBytes)",
+                    hint: "Append to the output with >>, or remove the checkpoint to start from "
+                        + "the beginning")
+            }
+            if !isSame { position.outputBytes = output.size }
+            position.outputInode = output.inode
+            position.outputDevice = output.device
+        }
+        self.position = position
+    }
+
+    private static func read(
+        _ path: String, _ definition: String
+    ) throws(Failure) -> Position? {
         let bytes: [UInt8]
         do {
             bytes = try AtomicFile.read(path)
         } catch {
-            guard error.code == Errno.noEntry else {
-                throw Failure(.usage, "checkpoint \(path) cannot be read", cause: "\(error)")
-            }
-            position = Position()
-            return
+            if error.code == Errno.noEntry { return nil }
+            throw Failure(.usage, "checkpoint \(path) cannot be read", cause: "\(error)")
         }
         guard let contents = try? JSONDecoder().decode(Contents.self, from: Data(bytes)),
             contents.version == 1
@@ -65,35 +89,20 @@ package final class StreamCheckpoint: Sendable {
                 .usage, "checkpoint \(path) was made by `\(contents.definition)`",
                 hint: "Go on with that, or remove the file to start from the beginning")
         }
-        position = contents.position
+        return contents.position
     }
 
     /// Cuts the output back to the position, so that what was written behind it comes once.
-    ///
-    /// - Throws: a `usage` failure when the output is shorter: it is another file, or the shell
-    ///   has emptied it.
     package func rewind(_ output: borrowing Descriptor) throws(Failure) {
-        guard outputIsFile, position.batches > 0 else { return }
-        let size: UInt64
-        do throws(SystemError) {
-            size = try output.metadata().size
-        } catch {
-            throw Failure(.temporary, "the output cannot be looked at", cause: "\(error)")
-        }
-        guard size >= position.outputBytes else {
-            throw Failure(
-                .usage,
-                "the output has \(size) bytes, and checkpoint \(path) goes on behind "
-                    + "\(position.outputBytes)",
-                hint: "Append to the same file with >>, or remove the checkpoint to start "
-                    + "from the beginning")
-        }
+        guard outputIsFile else { return }
         do throws(SystemError) {
             try output.truncate(to: position.outputBytes)
             try output.seek(to: position.outputBytes)
         } catch {
             throw Failure(.temporary, "the output cannot be cut back", cause: "\(error)")
         }
+        // Also what is written before the first checkpoint has to be found again.
+        try save(position)
     }
 
     /// Writes the position durably.

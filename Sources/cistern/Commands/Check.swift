@@ -37,7 +37,7 @@ struct CheckCommand: ParsableCommand {
         let lock = try ModuleStates.lock(definition.name, configuration)
         defer { withExtendedLifetime(lock) {} }
         let state = try ModuleStates.open(definition.name, configuration)
-        let handle = try StoreHandle.open(configuration)
+        let handle = try StoreHandle.open(configuration, creating: true)
         let check = try CheckStage(
             root: definition.path, state: state, store: handle.store, verify: verify)
         var stages: [any Stage] = [check]

@@ -71,7 +71,7 @@ struct StreamOptions: ParsableArguments {
         do {
             let metadata = try Descriptor.standardOutput().metadata()
             return try StreamCheckpoint(
-                path: checkpoint, definition: definition, outputIsFile: metadata.kind == .file)
+                path: checkpoint, definition: definition, output: metadata)
         } catch {
             throw Failure(.usage, "checkpoint \(checkpoint) cannot be used", wrapping: error)
         }
