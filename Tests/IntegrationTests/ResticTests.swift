@@ -79,7 +79,10 @@ import Testing
         try scene.fleet.cistern("hydrate", "--snapshot", id, "--to", target)
         var options = TreeComparison.Options()
         options.sockets = false
-        #expect(try TreeComparison.differences(scene.module, target, options: options) == [])
+        let differences = try TreeComparison.differences(scene.module, target, options: options)
+        // What old restic did not write into its backup nobody can read out of it.
+        let expected = restic.keepsRawTargets ? [] : differences.filter { $0.contains("link-raw") }
+        #expect(differences == expected)
     }
 
     /// Backups, pruning and dehydrating in turn on one store.
