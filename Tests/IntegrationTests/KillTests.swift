@@ -46,7 +46,7 @@ import Testing
 
     /// `CISTERN_KILLS` kills at random times in each stage, of one worker, the dispatcher, or all.
     @Test func randomTimesInEachStage() throws {
-        let kills = setting("CISTERN_KILLS", default: 6)
+        let kills = setting("CISTERN_KILLS", default: 3)
         let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))
         var generator = SeededGenerator(seed: seed)
         let trial = try Trial(files: 4000)
@@ -83,7 +83,7 @@ import Testing
         let scene = try Scene { try Scene.mixed(&$0, $1) }
         try scene.fleet.cistern("dehydrate", "data")
         let whole = try scene.fleet.cistern("hydrate", "data", "--to", folder()("whole")).wall
-        for number in 1...setting("CISTERN_KILLS", default: 6) {
+        for number in 1...setting("CISTERN_KILLS", default: 3) {
             let target = try folder()("target\(number)")
             let delay = Double.random(in: 0...whole, using: &generator)
             let running = try scene.fleet.command(["hydrate", "data", "--to", target]).start()
