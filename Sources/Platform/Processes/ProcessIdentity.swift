@@ -40,10 +40,16 @@ package struct ProcessIdentity: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether the process lives.
     ///
-    /// Only known for processes of this host: others give nil.
+    /// Only known for processes of this host: others give nil, and so does one that cannot be
+    /// asked about, which must not be taken for dead.
     package var isAlive: Bool? {
         guard host == ProcessIdentity.hostName else { return nil }
-        return ProcessIdentity.startTime(of: pid) == start
+        do throws(SystemError) {
+            let stat = try AtomicFile.read("/proc/\(pid)/stat", limit: 4096)
+            return ProcessIdentity.startTime(in: stat) == start
+        } catch {
+            return error.code == ENOENT || error.code == ESRCH ? false : nil
+        }
     }
 
     /// `host/pid/start`, which `init(_:)` reads back.
