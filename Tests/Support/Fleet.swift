@@ -57,6 +57,7 @@ package struct Fleet: Sendable {
         """
         name: \(name)
         modules: ["*"]
+        retry: {attempts: 3, delay: 1s}
         stages:
           - manifest
           - \(check)

@@ -3,6 +3,7 @@ package import JobTable
 package import Manifest
 package import Platform
 package import Stages
+internal import Synchronization
 
 /// How a module is dehydrated.
 package struct DehydrateOptions: Sendable {
@@ -46,7 +47,9 @@ package final class DehydrateStage: Stage {
     private let list: ListKey
     private let rootDevice: UInt64
     // Only the collecting thread builds trees.
-    private let trees: Monitor<TreeBuilder>
+    private let trees: Monitor<LazyTrees>
+    // Whether something changed: from then on workers make the nodes of every batch.
+    let buildsTrees = Atomic(false)
     private let sinks = Monitor<[BlobSink]>([])
 
     /// - Parameters:
@@ -73,7 +76,9 @@ package final class DehydrateStage: Stage {
         } catch {
             throw Failure(.module, "module directory \(root) cannot be opened", cause: "\(error)")
         }
-        trees = Monitor(TreeBuilder(session: session, rootDevice: rootDevice))
+        trees = Monitor(
+            LazyTrees(
+                session: session, baseline: baseline, state: state, rootDevice: rootDevice))
     }
 
     private static let generationNote = "dehydrate-generation"
@@ -101,9 +106,15 @@ package final class DehydrateStage: Stage {
     }
 
     package func collect(_ output: StageOutput, number: Int) throws {
-        guard let fragments = output.payload as? TreeFragments else {
-            throw Failure(.bug, "a batch of dehydrate without its tree nodes")
+        switch output.payload {
+        case let fragments as TreeFragments: try add(fragments)
+        case let skipped as SkippedTrees: try trees.with { try $0.skip(skipped) }
+        default: throw Failure(.bug, "a batch of dehydrate without its tree nodes")
         }
+    }
+
+    private func add(_ fragments: TreeFragments) throws {
+        buildsTrees.store(true, ordering: .relaxed)
         try trees.with { try $0.add(fragments) }
     }
 
@@ -121,8 +132,7 @@ package final class DehydrateStage: Stage {
             }
             lostSince.with { $0 += lost }
         }
-        let fragments = try fragments(units)
-        try trees.with { try $0.add(fragments) }
+        try add(fragments(units))
     }
 
     package func durableBelow() throws -> Int { try session.durableBelow() }
@@ -134,15 +144,15 @@ package final class DehydrateStage: Stage {
 
     package func finish(_ stats: Stats) throws -> StageCompletion {
         let tree = try trees.with { try $0.finish(module: module) }
-        let (newTrees, newTreeBytes) = trees.with { ($0.newTrees, $0.newBytes) }
+        let new = trees.with { $0.new }
         try session.finish()
         CrashPoint.reached("trees-durable")
         let snapshot = try writeSnapshot(tree, stats)
         CrashPoint.reached("snapshot-durable")
         var completion = StageCompletion()
         completion.counters = [
-            Stats.Counter("new-trees", newTrees),
-            Stats.Counter("new-tree-bytes", newTreeBytes),
+            Stats.Counter("new-trees", new.trees),
+            Stats.Counter("new-tree-bytes", new.bytes),
             Stats.Counter("new-packs", UInt64(session.uploaded.packs)),
             Stats.Counter("new-snapshots", snapshot == baseline?.snapshot ? 0 : 1),
         ]
@@ -192,7 +202,7 @@ package final class DehydrateStage: Stage {
         summary.filesChanged = stats[counter: DehydrateCounters.changed]
         summary.filesUnmodified = stats[counter: DehydrateCounters.unchanged]
         summary.dataAddedPacked =
-            stats[counter: DehydrateCounters.newBytes] + trees.with { $0.newBytes }
+            stats[counter: DehydrateCounters.newBytes] + trees.with { $0.new.bytes }
         summary.dataAdded = summary.dataAddedPacked
         summary.totalFilesProcessed = stats.countFiles
         summary.totalBytesProcessed = stats.sizeFiles

@@ -3,6 +3,7 @@ internal import JobTable
 internal import Manifest
 internal import Platform
 internal import Stages
+internal import Synchronization
 
 /// What one thread does for dehydrate: decides for each unit whether the last snapshot's content
 /// still holds, reads what is new, and never gives up a good version for a bad one.
@@ -25,6 +26,7 @@ final class DehydrateWorker: StageWorker {
     }
 
     func process(_ batch: UnitBatch) throws -> StageOutput {
+        if let output = try unchanged(batch) { return output }
         let stored = try baseline?.units(after: batch.after, upTo: batch.upTo) ?? []
         var output = StageOutput()
         output.units.reserveCapacity(batch.units.count)
@@ -46,7 +48,33 @@ final class DehydrateWorker: StageWorker {
         }
         try sink.flushIfLagging(behind: batch.number)
         tally.add(to: &output)
-        output.payload = try stage.fragments(output.units)
+        if batch.units.isEmpty && stored.isEmpty {
+            output.payload = SkippedTrees(chunk: nil)
+        } else {
+            output.payload = try stage.fragments(output.units)
+        }
+        return output
+    }
+
+    /// The output for a batch that is to the letter what a chunk of the last list stands for.
+    private func unchanged(_ batch: UnitBatch) throws -> StageOutput? {
+        guard storeUnchanged, batch.unreadable == nil, let baseline,
+            let chunk = try baseline.chunk(batch.number, after: batch.after, upTo: batch.upTo)
+        else { return nil }
+        let found = chunk.lines.lines.span
+        guard let same = UnchangedLines(batch.units, stored: found) else { return nil }
+        var tally = Tally()
+        tally.unchanged = same.files
+        var output = StageOutput()
+        output.units = batch.units
+        output.lines = same.lines
+        if same.isVerbatim { output.chunk = chunk.stored }
+        try sink.flushIfLagging(behind: batch.number)
+        tally.add(to: &output)
+        output.payload =
+            stage.buildsTrees.load(ordering: .relaxed)
+            ? try stage.fragments(ListDecoder.units(of: chunk.lines))
+            : SkippedTrees(chunk: batch.number)
         return output
     }
 

@@ -1,3 +1,4 @@
+internal import JobTable
 internal import Platform
 
 /// Turns the nodes of a pipeline file into a `PipelineDefinition`.
@@ -12,7 +13,10 @@ struct PipelineBuilder {
         self.reader = reader
     }
 
-    static let keys = ["name", "modules", "stages", "workers", "keep_runs", "stall_timeout"]
+    static let keys = [
+        "name", "modules", "stages", "workers", "keep_runs", "stall_timeout", "retry",
+    ]
+    static let retryKeys = ["attempts", "delay", "max_delay", "max_time"]
     static let laterKeys = ["schedule", "hooks", "retention", "catch_up", "notify"]
 
     mutating func build(_ root: YAMLNode) -> (PipelineDefinition?, [ConfigurationProblem]) {
@@ -32,10 +36,12 @@ struct PipelineBuilder {
         let stall = entries["stall_timeout"].flatMap {
             reader.seconds($0.value, "`stall_timeout`", in: 5...86400)
         }
+        let retry = entries["retry"].flatMap { readRetry($0.value) }
         guard !reader.hasErrors, let name else { return (nil, reader.problems) }
         let pipeline = PipelineDefinition(
             name: name, modules: modules, stages: stages, workers: workers, keepRuns: keepRuns,
-            stallTimeout: stall ?? PipelineDefinition.defaultStallTimeout)
+            stallTimeout: stall ?? PipelineDefinition.defaultStallTimeout,
+            retry: retry ?? RetryPolicy())
         return (pipeline, reader.problems)
     }
 
@@ -57,6 +63,29 @@ struct PipelineBuilder {
                 "`cistern run` finds it by the file's name, `status` shows the pipeline's")
         }
         return name
+    }
+
+    private mutating func readRetry(_ node: YAMLNode) -> RetryPolicy? {
+        guard let entries = reader.mapping(node, "`retry`", allowed: Self.retryKeys) else {
+            return nil
+        }
+        var policy = RetryPolicy()
+        if let entry = entries["attempts"],
+            let value = reader.integer(entry.value, "`attempts`", in: 1...100)
+        {
+            policy.maximumAttempts = value
+            policy.maximumModuleAttempts = min(policy.maximumModuleAttempts, value)
+        }
+        let times: [(key: String, field: WritableKeyPath<RetryPolicy, Double>)] = [
+            ("delay", \.baseDelay), ("max_delay", \.maximumDelay), ("max_time", \.maximumTime),
+        ]
+        for (key, field) in times {
+            guard let entry = entries[key],
+                let value = reader.seconds(entry.value, "`\(key)`", in: 0...604_800)
+            else { continue }
+            policy[keyPath: field] = Double(value)
+        }
+        return policy
     }
 
     private mutating func readModules(_ entry: YAMLNode.Entry?, _ place: Place) -> [Glob] {

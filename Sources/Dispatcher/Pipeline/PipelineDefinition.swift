@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+package import JobTable
 package import Platform
 
 /// What a pipeline file says: which modules go through which stages.
@@ -13,6 +14,8 @@ package struct PipelineDefinition: Sendable, Hashable, Codable {
     package var keepRuns: Int?
     /// Seconds without progress after which a worker is killed.
     package var stallTimeout: Int
+    /// How often and when failed jobs are tried again.
+    package var retry: RetryPolicy
 
     /// The default of `stall_timeout`: five minutes.
     package static let defaultStallTimeout = 300
@@ -20,7 +23,8 @@ package struct PipelineDefinition: Sendable, Hashable, Codable {
     /// Describes a pipeline.
     package init(
         name: String, modules: [Glob], stages: [StageDefinition], workers: Int? = nil,
-        keepRuns: Int? = nil, stallTimeout: Int = PipelineDefinition.defaultStallTimeout
+        keepRuns: Int? = nil, stallTimeout: Int = PipelineDefinition.defaultStallTimeout,
+        retry: RetryPolicy = RetryPolicy()
     ) {
         self.name = name
         self.modules = modules
@@ -28,6 +32,7 @@ package struct PipelineDefinition: Sendable, Hashable, Codable {
         self.workers = workers
         self.keepRuns = keepRuns
         self.stallTimeout = stallTimeout
+        self.retry = retry
     }
 
     /// Those of `modules` that one of the patterns matches, in their order.

@@ -83,7 +83,8 @@ package struct WorkerLoop: Sendable {
         guard control.stop != .leaseLost else { return }
         do throws(Failure) {
             _ = try table.complete(
-                job.id, worker: identity, progress: control.progress.snapshot, outcome: outcome)
+                job.id, worker: identity, progress: control.progress.snapshot, outcome: outcome,
+                retry: pipeline.retry)
         } catch {
             // Lost between the last renewal and now: the other worker goes on from the checkpoint.
             guard error.kind == .locked else { throw error }

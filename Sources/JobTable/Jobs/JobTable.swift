@@ -65,11 +65,12 @@ package protocol JobTable: Sendable {
     ) throws(Failure) -> LeaseStatus
 
     /// Ends the lease with what came of it, and returns the job as it is now; a failure may put it
-    /// back into the queue (`RetryPolicy`).
+    /// back into the queue, as `retry` says.
     ///
     /// Throws `locked` when the lease is not the worker's any more; nothing is changed then.
     func complete(
-        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome
+        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome,
+        retry: RetryPolicy
     ) throws(Failure) -> Job
 
     /// Takes back every lease of a worker that has died, with `cause` (its signal) for the reader;
@@ -81,4 +82,15 @@ package protocol JobTable: Sendable {
 
     /// Events with an id above `after`, oldest first, at most `limit`.
     func events(after: Int64, limit: Int) throws(Failure) -> [JobTableEvent]
+}
+
+extension JobTable {
+    /// Completes a job with the default policy.
+    @discardableResult
+    package func complete(
+        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome
+    ) throws(Failure) -> Job {
+        try complete(
+            job, worker: worker, progress: progress, outcome: outcome, retry: RetryPolicy())
+    }
 }

@@ -10,9 +10,10 @@ package import Platform
 /// | cancelled | – | given back: a stop is no failure, and no try |
 /// | usage, unhealthy, truncated, bug | 1 | – |
 ///
-/// No wait is longer than `maximumDelay`, and nothing is tried again once `maximumTime` has passed
-/// since the job first began. The class decides; that it is the last step or the tenth does not.
-package struct RetryPolicy: Sendable, Equatable {
+/// These are the defaults; a pipeline's `retry` sets its own. No wait is longer than
+/// `maximumDelay`, and nothing is tried again once `maximumTime` has passed since the job first
+/// began. The class decides; that it is the last step or the tenth does not.
+package struct RetryPolicy: Sendable, Hashable, Codable {
     /// The wait before the second try, in seconds.
     package var baseDelay = 5.0
     /// The longest wait, in seconds.

@@ -79,7 +79,8 @@ extension SQLiteJobTable {
     }
 
     package func complete(
-        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome
+        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome,
+        retry: RetryPolicy
     ) throws(Failure) -> Job {
         let now = clock.now()
         return try write { db in
@@ -100,7 +101,7 @@ extension SQLiteJobTable {
             case .failed(let failure): event = .failed(failure)
             case .released: event = .released
             }
-            let ended = try self.apply(db, event, to: row, now: now)
+            let ended = try self.apply(db, event, to: row, now: now, retry: retry)
             CrashPoint.reached("job-ending")
             return ended
         }
@@ -137,8 +138,14 @@ extension SQLiteJobTable {
     }
 
     /// Lets the state machine decide, stores what it says and does its actions.
-    func apply(_ db: Database, _ event: JobEvent, to job: Job, now: Timestamp) throws -> Job {
+    ///
+    /// - Parameter retry: how a failed job is tried again; nil for the table's own policy.
+    func apply(
+        _ db: Database, _ event: JobEvent, to job: Job, now: Timestamp, retry: RetryPolicy? = nil
+    ) throws -> Job {
         let random = Double.random(in: 0..<1)
+        var machine = machine
+        if let retry { machine.policy = retry }
         guard let (status, actions) = machine.after(event, job.status, now: now, random: random)
         else {
             throw Failure(

@@ -55,6 +55,20 @@ extension ModuleState {
         return try expand(stored)
     }
 
+    /// A chunk as it is stored, and the last key of the chunk before it (empty for the first); nil
+    /// where there is none.
+    package func storedChunk(
+        _ key: ListKey, _ number: Int
+    ) throws(Failure) -> (chunk: CompressedChunk, keyBefore: [UInt8])? {
+        try read { db in
+            guard let row = try self.find(db, MetaRow(db), key) else { return nil }
+            guard number >= 0, number < row.info.chunks else { return nil }
+            let before =
+                number == 0 ? [] : try ChunkRow.lastKey(db, list: row.id, number: number - 1)
+            return (try ChunkRow.fetch(db, list: row.id, number: number), before)
+        }
+    }
+
     /// The chunks that together hold every unit whose sort key is from `first` up to and with
     /// `last` (nil: the end of the list), in order, at most `limit` of them.
     ///
@@ -89,7 +103,7 @@ extension ModuleState {
     }
 
     /// Decompresses a stored chunk, whose sums were checked.
-    private func expand(_ chunk: CompressedChunk) throws(Failure) -> ListChunk {
+    package func expand(_ chunk: CompressedChunk) throws(Failure) -> ListChunk {
         var lines: [UInt8] = []
         guard chunk.rawSize >= 0, chunk.rawSize <= ModuleState.chunkLimit else {
             throw file.damaged("a chunk says it has \(chunk.rawSize) bytes")

@@ -21,6 +21,12 @@ package enum Codec {
         JSONWriter.append(to: &output, bound: unit.encodedBound) { $0.unit(unit) }
     }
 
+    /// Appends what `unit` has from the manifest, without the end of the line: a line that says
+    /// more of the same unit begins with these bytes.
+    package static func encodePrefix(_ unit: Unit, into output: inout [UInt8]) {
+        JSONWriter.append(to: &output, bound: unit.encodedBound) { $0.manifestFields(unit) }
+    }
+
     /// Appends `overlay` and a newline.
     package static func encode(_ overlay: Overlay, into output: inout [UInt8]) {
         let bound = 128 + (overlay.check?.encodedBound ?? 0) + (overlay.repair?.encodedBound ?? 0)
@@ -74,6 +80,13 @@ private func bytes(of texts: [String]) -> Int {
 
 extension JSONWriter {
     fileprivate mutating func unit(_ unit: Unit) {
+        manifestFields(unit)
+        results(unit.check, unit.repair)
+        if let content = unit.content { self.content(content) }
+        raw("}\n")
+    }
+
+    fileprivate mutating func manifestFields(_ unit: Unit) {
         let metadata = unit.metadata
         kind(metadata.kind)
         if isUTF8(unit.path.span) {
@@ -108,9 +121,6 @@ extension JSONWriter {
         if let target = unit.target { self.target(target) }
         if !unit.xattrs.isEmpty { xattrs(unit.xattrs) }
         if let error = unit.error { self.error(error) }
-        results(unit.check, unit.repair)
-        if let content = unit.content { self.content(content) }
-        raw("}\n")
     }
 
     @inline(__always) private mutating func kind(_ kind: FileKind) {

@@ -40,6 +40,17 @@ package final class BaselineReader {
         return result
     }
 
+    /// Chunk `number`, if it stands for just the paths behind `after` up to and with `upTo`.
+    package func chunk(
+        _ number: Int, after: [UInt8]?, upTo: [UInt8]?
+    ) throws(Failure) -> (stored: CompressedChunk, lines: ListChunk)? {
+        guard let upTo, (number == 0) == (after == nil),
+            let (chunk, before) = try state.storedChunk(key, number),
+            chunk.lastKey == sortKey(upTo), before == after.map(sortKey) ?? []
+        else { return nil }
+        return (chunk, try state.expand(chunk))
+    }
+
     /// The unit at exactly `path`.
     package func unit(at path: [UInt8]) throws(Failure) -> Unit? {
         guard let number = try state.chunkNumber(key, containing: sortKey(path)),

@@ -66,6 +66,7 @@ package enum ListEncoder {
     package static func encode(
         _ output: StageOutput, of batch: UnitBatch, onlyFull: Bool
     ) -> [UInt8] {
+        if let lines = output.lines { return lines }
         var lines: [UInt8] = []
         lines.reserveCapacity(onlyFull ? output.units.count * 192 : 256)
         var run: Overlay?

@@ -112,8 +112,13 @@ package final class ListSink: BatchSink, Sendable {
     package func encode(
         _ output: StageOutput, of batch: UnitBatch, with compressor: ZstdCompressor
     ) -> EncodedBatch {
-        let lines = ListEncoder.encode(output, of: batch, onlyFull: onlyFull)
         let lastPath = batch.upTo ?? output.units.last?.path ?? batch.after
+        if let chunk = output.chunk {
+            return EncodedBatch(
+                number: batch.number, lines: [], chunk: chunk, units: chunk.count,
+                lastPath: lastPath)
+        }
+        let lines = ListEncoder.encode(output, of: batch, onlyFull: onlyFull)
         let chunk = ListChunk(
             number: batch.number, firstSeq: 0, count: output.units.count,
             lastKey: output.units.last.map { sortKey($0.path) } ?? lastPath.map(sortKey) ?? [],

@@ -1,3 +1,4 @@
+package import JobTable
 package import Manifest
 internal import Platform
 
@@ -46,6 +47,11 @@ package struct StageOutput: Sendable {
     package var origins: [Int?] = []
     /// What the stage counts.
     package var counters: [Stats.Counter] = []
+    /// The units as whole lines, when the stage has them already; `units` may then lack what the
+    /// stage adds.
+    package var lines: [UInt8]?
+    /// A chunk of an earlier list that holds just these lines.
+    package var chunk: CompressedChunk?
     /// What the stage hands from the working thread to `Stage.collect`.
     package var payload: (any Sendable)?
 

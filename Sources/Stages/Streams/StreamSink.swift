@@ -18,8 +18,10 @@ package final class StreamSink: BatchSink, Sendable {
     package func encode(
         _ output: StageOutput, of batch: UnitBatch, with compressor: ZstdCompressor
     ) -> EncodedBatch {
-        var lines: [UInt8] = []
-        for unit in output.units { Codec.encode(unit, into: &lines) }
+        var lines = output.lines ?? []
+        if output.lines == nil {
+            for unit in output.units { Codec.encode(unit, into: &lines) }
+        }
         var unreadable = UnreadableDirectories(batch.unreadable)
         for unit in batch.units { unreadable.pass(unit) }
         return EncodedBatch(

@@ -22,6 +22,7 @@ private let head = "name: p\nmodules: ['*']\n"
             workers: 3
             keep_runs: 5
             stall_timeout: 2m
+            retry: {attempts: 1, delay: 1m, max_delay: 2h, max_time: 3d}
             stages:
               - manifest: {one_file_system: true}
               - check: {verify: true}
@@ -29,6 +30,12 @@ private let head = "name: p\nmodules: ['*']\n"
               - dehydrate: {compression: 7, skip_unchanged: true}
             """)
         let pipeline = try PipelineDefinition.load(path)
+        var retry = RetryPolicy()
+        retry.maximumAttempts = 1
+        retry.maximumModuleAttempts = 1
+        retry.baseDelay = 60
+        retry.maximumDelay = 7200
+        retry.maximumTime = 3 * 86400
         #expect(
             pipeline
                 == PipelineDefinition(
@@ -44,7 +51,7 @@ private let head = "name: p\nmodules: ['*']\n"
                         .dehydrate(
                             DehydrateOptions(compression: .level(7), skipUnchanged: true)),
                     ],
-                    workers: 3, keepRuns: 5, stallTimeout: 120))
+                    workers: 3, keepRuns: 5, stallTimeout: 120, retry: retry))
         // A run keeps it as text and goes on by it.
         #expect(try PipelineDefinition(encoded: pipeline.encoded()) == pipeline)
     }
@@ -62,6 +69,7 @@ private let head = "name: p\nmodules: ['*']\n"
                 .dehydrate(DehydrateOptions(compression: .auto, skipUnchanged: false)),
             ])
         #expect(pipeline.stallTimeout == 300)
+        #expect(pipeline.retry == RetryPolicy())
     }
 
     @Test(arguments: pipelineMistakes)
@@ -131,6 +139,9 @@ private let pipelineMistakes: [Mistake] = [
         "`compression` cannot be", "1 to 19"),
     Mistake(head + "stages: [manifest]\nworkers: 0\n", 4, 10, "`workers` must be"),
     Mistake(head + "stages: [manifest]\nkeep_runs: x\n", 4, 12, "`keep_runs` must be"),
+    Mistake(head + "stages: [manifest]\nretry: 3\n", 4, 8, "`retry` must be a mapping"),
+    Mistake(head + "stages: [manifest]\nretry: {attempts: 0}\n", 4, 19, "whole number", "1 to 100"),
+    Mistake(head + "stages: [manifest]\nretry: {delays: 1s}\n", 4, 9, "unknown key", "`delay`"),
     Mistake(head + "stages: [manifest]\nstall_timeout: 1\n", 4, 16, "must be a time"),
     Mistake(head + "stages: [manifest]\nstall_timeout: 1s\n", 4, 16, "must be a time", "5s"),
     Mistake(
