@@ -139,6 +139,12 @@ int cl_spawn(pid_t *pid, const char *path, char *const argv[]) {
 
 int cl_sync_file_system(int fd) { return syncfs(fd); }
 
+int cl_set_direct(int fd, int on) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return -1;
+    return fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
 int cl_stat_open_file(int fd, struct cl_stat *out) { return cl_statx(fd, "", AT_EMPTY_PATH, out); }
 
 ssize_t cl_list_xattrs(const char *path, char *list, size_t size) {

@@ -49,6 +49,11 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
         self.init(hex: bytes.span)
     }
 
+    /// One word is as good as all: it is part of a hash already.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(a)
+    }
+
     /// Appends the 32 bytes.
     package func append(to output: inout [UInt8]) {
         for word in [a, b, c, d] {

@@ -82,6 +82,9 @@ int cl_spawn(pid_t *pid, const char *path, char *const argv[]);
 
 // The rest are plain calls that glibc declares for _GNU_SOURCE only.
 int cl_sync_file_system(int fd);
+
+// Turns O_DIRECT on or off for an open file; -1 with errno where the file system has none.
+int cl_set_direct(int fd, int on);
 int cl_stat_open_file(int fd, struct cl_stat *out);
 ssize_t cl_list_xattrs(const char *path, char *list, size_t size);
 ssize_t cl_get_xattr(const char *path, const char *name, void *value, size_t size);

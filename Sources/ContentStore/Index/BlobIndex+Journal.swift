@@ -2,12 +2,6 @@ internal import Platform
 internal import FoundationEssentials
 internal import GRDB
 
-/// A pack that is durable and in no index file yet.
-struct UnindexedPack {
-    var id: Digest
-    var entries: [PackEntry]
-}
-
 /// The journal of packs on their way into the store.
 ///
 /// `journalled` → upload → `uploaded` → index file → `indexed`. A process may die between any two:
@@ -58,25 +52,28 @@ extension BlobIndex {
         }
     }
 
-    /// The packs to put into the next index file: every one that is durable and in none, whoever
-    /// uploaded it.
+    /// Calls `each` for the packs to put into the next index file: every one that is durable and
+    /// in none, whoever uploaded it; returns their ids.
     ///
     /// A snapshot may rely on another writer's pack, and that writer may die before its own index
     /// file is written. At most `limit` blobs (one pack at least), oldest first.
-    func unindexedPacks(limit: Int) throws(Failure) -> [UnindexedPack] {
+    func unindexedPacks(
+        limit: Int, _ each: (_ id: Digest, _ entries: [PackEntry]) -> Void
+    ) throws(Failure) -> [Digest] {
         try read { db in
             let rows = try Row.fetchCursor(
                 db, sql: "SELECT id, entries FROM pack WHERE state = 1 AND present = 1 ORDER BY pk")
-            var result: [UnindexedPack] = []
+            var ids: [Digest] = []
             var blobs = 0
             while let row = try rows.next() {
                 guard let id = Digest(data: row[0]) else { continue }
                 let entries = try PackEntryCoding.decode([UInt8](row[1] as Data))
                 if blobs + entries.count > limit && blobs > 0 { break }
                 blobs += entries.count
-                result.append(UnindexedPack(id: id, entries: entries))
+                ids.append(id)
+                each(id, entries)
             }
-            return result
+            return ids
         }
     }
 

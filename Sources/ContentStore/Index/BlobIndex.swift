@@ -74,12 +74,13 @@ package final class BlobIndex: Sendable {
                 try db.execute(
                     // FULL: a module's list may survive a power cut that takes the last entries
                     // of this journal, and then relies on packs that nobody knows any more.
-                    sql: "PRAGMA synchronous = FULL; PRAGMA cache_size = -8192")
+                    sql: "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096")
             }
             writer = try DatabaseQueue(path: path, configuration: configuration)
             try writer.write { db in try BlobIndex.prepare(db, storeID: storeID, path: path) }
             var readOnly = configuration
             readOnly.readonly = true
+            readOnly.prepareDatabase { db in try db.execute(sql: "PRAGMA cache_size = -2048") }
             reader = try DatabaseQueue(path: path, configuration: readOnly)
         } catch {
             throw BlobIndex.failure(error, path)

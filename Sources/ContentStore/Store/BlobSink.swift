@@ -61,10 +61,12 @@ package final class BlobSink {
         }
 
         /// Room that is reserved beyond the limit: the last blob may reach over it.
-        static let slack = 1 << 20
+        var slack: Int { limit / 16 }
+        /// Room for the header: 41 bytes a blob.
+        var headerRoom: Int { limit / 16 + (64 << 10) }
 
         func hasRoom(for count: Int) -> Bool {
-            bytes.count + count + Sealer.overhead <= limit + OpenPack.slack
+            bytes.count + count + Sealer.overhead <= limit + slack
         }
 
         var isFull: Bool {
@@ -129,7 +131,10 @@ package final class BlobSink {
         let ticket = session.newTicket(batch: batch)
         pack.ticket = ticket
         pack.firstBatch = batch
-        pack.bytes.reserveCapacity(pack.limit + OpenPack.slack)
+        if pack.limit == StoreSession.dataPackSize {
+            pack.bytes = session.buffers.with { $0.popLast() } ?? []
+        }
+        pack.bytes.reserveCapacity(pack.limit + pack.slack + pack.headerRoom)
         return ticket
     }
 

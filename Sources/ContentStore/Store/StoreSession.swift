@@ -59,6 +59,10 @@ package final class StoreSession: Sendable {
     package let name: String
     let state: Monitor<State>
     let open: OpenBlobsLock
+    /// Buffers of packs that were uploaded: new ones cost a page fault every 4 KiB.
+    let buffers = Monitor<[[UInt8]]>([])
+    /// Buffers that are kept: whoever waits for the uploader takes the one that it has emptied.
+    private static let bufferLimit = 1
     /// Throws when the lock on the store does not hold any more.
     package let confirmLock: @Sendable () throws(Failure) -> Void
     private let uploader: Mutex<DedicatedThread?>
@@ -138,15 +142,16 @@ package final class StoreSession: Sendable {
     private func startUploader() {
         uploader.withLock { thread in
             guard thread == nil else { return }
-            thread = DedicatedThread(name: "uploader") { [state, open, store, name, confirmLock] in
-                StoreSession.upload(state, open, store, name, confirmLock)
+            thread = DedicatedThread(name: "uploader") {
+                [state, open, buffers, store, name, confirmLock] in
+                StoreSession.upload(state, open, buffers, store, name, confirmLock)
             }
         }
     }
 
     private static func upload(
-        _ state: Monitor<State>, _ open: OpenBlobsLock, _ store: Store, _ name: String,
-        _ confirmLock: () throws(Failure) -> Void
+        _ state: Monitor<State>, _ open: OpenBlobsLock, _ buffers: Monitor<[[UInt8]]>,
+        _ store: Store, _ name: String, _ confirmLock: () throws(Failure) -> Void
     ) {
         while true {
             let next = state.wait { state -> PendingPack?? in
@@ -156,9 +161,10 @@ package final class StoreSession: Sendable {
                 }
                 return state.closing || state.failure != nil ? .some(nil) : nil
             }
-            guard let pack = next else { return }
+            guard var pack = next else { return }
             do {
                 try upload(pack, store, name)
+                keep(take(&pack.bytes), in: buffers)
                 open.blobs.withLock { blobs in
                     for entry in pack.entries {
                         blobs.tickets[BlobKey(id: entry.id, type: entry.type)] = nil
@@ -183,6 +189,13 @@ package final class StoreSession: Sendable {
                 }
             }
         }
+    }
+
+    private static func keep(_ buffer: consuming [UInt8], in buffers: Monitor<[[UInt8]]>) {
+        var buffer = buffer
+        guard (dataPackSize..<(2 * dataPackSize)).contains(buffer.capacity) else { return }
+        buffer.removeAll(keepingCapacity: true)
+        buffers.with { if $0.count < bufferLimit { $0.append(buffer) } }
     }
 
     private static func upload(_ pack: PendingPack, _ store: Store, _ name: String) throws {
@@ -240,15 +253,16 @@ package final class StoreSession: Sendable {
         let turn = indexTurn(store)
         defer { withExtendedLifetime(turn) {} }
         while true {
-            let packs = try store.index.unindexedPacks(limit: indexFileBlobLimit)
-            if packs.isEmpty { break }
             let writer = IndexFileWriter()
-            for pack in packs { writer.append(pack: pack.id, pack.entries) }
+            let packs = try store.index.unindexedPacks(limit: indexFileBlobLimit) {
+                writer.append(pack: $0, $1)
+            }
+            if packs.isEmpty { break }
             let file = writer.finish(sealer: sealer)
             CrashPoint.reached("index-before-put")
             try store.backend.put(ObjectKey(.index, file.id), file.bytes.span)
             CrashPoint.reached("index-put")
-            try store.index.markIndexed(packs.map(\.id), in: file.id)
+            try store.index.markIndexed(packs, in: file.id)
             CrashPoint.reached("index-marked")
         }
         state.with { state in

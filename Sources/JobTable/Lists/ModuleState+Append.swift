@@ -6,8 +6,12 @@ extension ModuleState {
     package static func compress(
         _ chunk: ListChunk, _ compressor: ZstdCompressor
     ) -> CompressedChunk {
+        var roomy: [UInt8] = []
+        compressor.compress(chunk.lines.span, into: &roomy)
+        // Many chunks may wait to be committed, and the compressor wants room for the worst case.
         var data: [UInt8] = []
-        compressor.compress(chunk.lines.span, into: &data)
+        data.reserveCapacity(roomy.count)
+        data.append(copying: roomy.span)
         return CompressedChunk(
             number: chunk.number, firstSeq: chunk.firstSeq, count: chunk.count,
             lastKey: chunk.lastKey, data: data, rawSize: chunk.lines.count,

@@ -26,7 +26,7 @@ package enum AtomicFile {
         do throws(SystemError) {
             let file = try directory.open(
                 temporary, [.writeOnly, .create, .exclusive], mode: mode)
-            try file.write(bytes)
+            try file.writeDirect(bytes)
             try file.sync()
             try file.close()
             if replacing {
