@@ -41,9 +41,11 @@ final class StoreHandle: Sendable {
                     + StoreAccess.passwordFile(configuration)
                     + ": keep a copy elsewhere, without it the store cannot be read")
         }
-        return try StoreHandle(
+        let handle = try StoreHandle(
             store: try Store(
                 backend: backend, password: password, stateDirectory: configuration.state))
+        if creating { try handle.store.tidy() }
+        return handle
     }
 
     /// Looks at the store's listings again unless that was done just now.

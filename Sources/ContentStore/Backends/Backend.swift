@@ -103,4 +103,11 @@ package protocol Backend: AnyObject, Sendable {
 
     /// Removes an object; one that is not there is a success.
     func remove(_ key: ObjectKey) throws(BackendError)
+
+    /// Removes what killed writers left half written and nobody has touched since `time`; a younger
+    /// one may be somebody's who writes now.
+    ///
+    /// - Returns: how many were removed.
+    @discardableResult
+    func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int
 }

@@ -31,10 +31,6 @@ extension FileBackend {
         for folder in folders { try listFolder("data/\(folder)", prefix: folder, each) }
     }
 
-    /// Removes the temporary files that writers left behind when they were killed, if they were
-    /// last changed before `time`; a younger one may be somebody's who writes now.
-    ///
-    /// Returns how many were removed. Throws `BackendError`.
     package func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int {
         var folders = ["."]
         for kind in ObjectKind.allCases where kind != .config { folders.append(kind.folder) }

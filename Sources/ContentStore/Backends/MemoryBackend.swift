@@ -109,6 +109,9 @@ package final class MemoryBackend: Backend {
         if fault == .lostResponse { throw .temporary(key, cause: "fault: lost response") }
     }
 
+    /// Nothing here is ever left half written.
+    package func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int { 0 }
+
     private func begin(_ call: BackendCall) -> BackendFault? {
         state.with { state in
             state.counts[call, default: 0] += 1

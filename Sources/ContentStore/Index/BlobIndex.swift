@@ -265,6 +265,20 @@ package final class BlobIndex: Sendable {
         try db.execute(sql: "UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     }
 
+    /// When the store was last tidied from here, in seconds since the epoch.
+    func tidied() throws(Failure) -> Int64 {
+        try read { db in
+            try Int64.fetchOne(db, sql: "SELECT value FROM meta WHERE key = 'tidied'") ?? 0
+        }
+    }
+
+    func setTidied(_ seconds: Int64) throws(Failure) {
+        try write { db in
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO meta VALUES ('tidied', ?)", arguments: [seconds])
+        }
+    }
+
     // MARK: Access
 
     func read<R>(_ body: (Database) throws -> R) throws(Failure) -> R {

@@ -169,6 +169,23 @@ package final class Store: Sendable {
         }
     }
 
+    /// Removes what writers that were killed more than a day ago left half written, once a day.
+    ///
+    /// For those who write: a store that is only read is left as it is.
+    package func tidy() throws(Failure) {
+        let now = clock.now()
+        guard try now.seconds - index.tidied() >= Store.tidyInterval else { return }
+        do {
+            try backend.removeLeftovers(
+                olderThan: Timestamp(seconds: now.seconds - Store.tidyInterval))
+        } catch {
+            throw error.failure(at: backend.location)
+        }
+        try index.setTidied(now.seconds)
+    }
+
+    private static let tidyInterval: Int64 = 86400
+
     private func load(indexFile id: Digest, _ sealer: Sealer) throws {
         let bytes: [UInt8]
         do {

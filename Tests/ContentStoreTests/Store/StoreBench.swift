@@ -51,6 +51,8 @@ final class StoreBench {
 final class HookedBackend: Backend {
     let base: MemoryBackend
     private let hooks = Monitor(Hooks())
+    /// The times that `removeLeftovers` was asked with.
+    let cleaned = Monitor<[Timestamp]>([])
 
     struct Hooks: Sendable {
         /// Called once after a listing of the kind was taken and before it is given out.
@@ -107,4 +109,9 @@ final class HookedBackend: Backend {
     }
 
     func remove(_ key: ObjectKey) throws(BackendError) { try base.remove(key) }
+
+    func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int {
+        cleaned.with { $0.append(time) }
+        return 0
+    }
 }

@@ -1,5 +1,6 @@
 import Dispatcher
 import Foundation
+import JobTable
 import Platform
 import TestSupport
 import Testing
