@@ -1,4 +1,5 @@
 import Dispatcher
+import JobTable
 import Foundation
 import Platform
 import TestSupport
