@@ -104,6 +104,7 @@ package final class BlobIndex: Sendable {
         let version = try Int32.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
         if application == 0 && version == 0 && tables == 0 {
+            CrashPoint.reached("index-copy-empty")
             try db.execute(sql: schema)
             // A number that no index before this one had: baselines remember it.
             try db.execute(
@@ -111,6 +112,7 @@ package final class BlobIndex: Sendable {
                 arguments: [storeID, Int64.random(in: 1..<(1 << 60))])
             try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
+            CrashPoint.reached("index-copy-filled")
             return
         }
         guard application == applicationID, version == schemaVersion else {
