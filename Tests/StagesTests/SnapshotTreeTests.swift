@@ -62,6 +62,9 @@ import Testing
         func tree(_ run: String, devices: [UInt64]) throws -> Digest {
             let state = try ModuleState(path: bench.folder("\(run).sqlite"), module: "m")
             let other = try Workbench(bench, state: state)
+            // What is read is taken as it is found: only unchanged files are as the list has them.
+            try other.manifest("as-it-is", units)
+            try other.dehydrate("as-it-is")
             var units = units
             for (i, device) in devices.enumerated() {
                 units[i + 1].metadata.links = 2
