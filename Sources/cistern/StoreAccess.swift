@@ -106,7 +106,9 @@ enum StoreAccess {
                 throw Failure(
                     .usage, "password file \(path) cannot be made", cause: error.reason)
             }
-            return try PasswordFile.create(path)
+            let password = try PasswordFile.create(path)
+            CrashPoint.reached("password-file-made")
+            return password
         }
         return try PasswordFile.read(path)
     }

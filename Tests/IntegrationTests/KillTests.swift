@@ -76,6 +76,37 @@ import Testing
         }
     }
 
+    /// A repair that dies again and again with a file half restored leaves one temporary file, not
+    /// one for each time, and none in the end.
+    @Test func repairsLeaveOneTemporaryFileAtMost() throws {
+        let pipeline = Fleet.pipeline(
+            "mend", check: "check: {verify: true}",
+            repair: "{rotted: restore, removed: restore, store: requeue, max_repairs: 50%}")
+        let scene = try Scene(pipelines: ["mend": pipeline]) { try $0.small($1, count: 40) }
+        let fleet = scene.fleet
+        try fleet.cistern("run", "nightly")
+        let lost = try #require(Corpus.files(scene.module).first)
+        let path = scene.module + "/" + lost
+        let content = try Data(contentsOf: URL(fileURLWithPath: path))
+        try FileManager.default.removeItem(atPath: path)
+        func temporaries() -> [String] {
+            Corpus.files(scene.module).filter { $0.contains(".cistern-") }
+        }
+        for number in 1...3 {
+            var command = fleet.command(["run", "mend"])
+            command.environment["CISTERN_CRASH_AT"] = "repair-before-rename:1"
+            let running = try command.start()
+            let result = try running.wait()
+            try running.waitForDescendants()
+            #expect(result.status != .exited(0), "\(result)")
+            #expect(temporaries().count == 1, "after \(number) runs: \(temporaries())")
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+        try fleet.cistern("run", "mend")
+        #expect(temporaries() == [])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == content)
+    }
+
     /// A hydration that was killed is finished by the next, and leaves no temporary file.
     @Test func hydrateGoesOn() throws {
         let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))

@@ -51,6 +51,36 @@ import Testing
         #expect(try tree("x", backwards: false) == tree("y", backwards: true))
     }
 
+    /// Ids of devices differ from boot to boot, and with the order of mounts: they only tell which
+    /// files lie together.
+    @Test func treesDoNotDependOnTheIdsOfDevices() throws {
+        let bench = try Workbench()
+        for name in ["a", "b", "c", "d", "e"] { try bench.write(name, [1]) }
+        bench.settle()
+        let units = try bench.walk()
+        let own = try #require(units.first).metadata.device
+        func tree(_ run: String, devices: [UInt64]) throws -> Digest {
+            let state = try ModuleState(path: bench.folder("\(run).sqlite"), module: "m")
+            let other = try Workbench(bench, state: state)
+            // What is read is taken as it is found: only unchanged files are as the list has them.
+            try other.manifest("as-it-is", units)
+            try other.dehydrate("as-it-is")
+            var units = units
+            for (i, device) in devices.enumerated() {
+                units[i + 1].metadata.links = 2
+                units[i + 1].metadata.device = device
+            }
+            try other.manifest(run, units)
+            try other.dehydrate(run)
+            return try #require(try state.baseline()).rootTree
+        }
+        let first = try tree("first", devices: [own, own + 7, own + 3, own + 7, own])
+        let booted = try tree("booted", devices: [own, own + 1, own + 40, own + 1, own])
+        #expect(first == booted)
+        let moved = try tree("moved", devices: [own, own + 1, own + 40, own + 40, own])
+        #expect(first != moved, "which files lie together is lost")
+    }
+
     /// A directory far larger than the memory for it: stored in a pack of its own, read back in
     /// order, and the same again the next time.
     @Test func aDirectoryOfHundredsOfThousandsPasses() throws {

@@ -24,6 +24,7 @@ package final class FileBackend: Backend {
             for kind in ObjectKind.allCases where kind != .config {
                 try root.makeFolder(kind.folder)
             }
+            CrashPoint.reached("store-folders-made")
             try root.descriptor.sync()
             // The store's own name has to survive a crash as well.
             try Descriptor.open("\(path)/..", [.readOnly, .directory]).sync()

@@ -22,6 +22,8 @@ final class BlobFilter: Sendable {
     private struct State {
         var missed = 0
         var bits: [UInt64] = []
+        /// What this process has made durable while the filter was being made; nil at other times.
+        var meanwhile: [PackEntry]?
         /// Packs up to this key are in the filter.
         var lastPack: Int64 = 0
         var checked: Double = 0
@@ -69,12 +71,15 @@ final class BlobFilter: Sendable {
     /// Adds what this process has just made durable, so that it is not stored twice.
     func add(_ entries: [PackEntry]) {
         state.withLock { state in
+            state.meanwhile?.append(contentsOf: entries)
             guard !state.bits.isEmpty else { return }
             for entry in entries { BlobFilter.add(entry.id, entry.type, &state.bits) }
         }
     }
 
     private func build(_ index: BlobIndex) throws(Failure) {
+        state.withLock { $0.meanwhile = [] }
+        defer { state.withLock { $0.meanwhile = nil } }
         var bits: [UInt64] = []
         let newest = try index.forEachID(
             count: { count in
@@ -84,6 +89,7 @@ final class BlobFilter: Sendable {
             },
             { id, type in BlobFilter.add(id, type, &bits) })
         state.withLock { state in
+            for entry in state.meanwhile ?? [] { BlobFilter.add(entry.id, entry.type, &bits) }
             state.bits = bits
             state.lastPack = newest
         }

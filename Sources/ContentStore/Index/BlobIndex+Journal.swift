@@ -9,8 +9,12 @@ internal import GRDB
 /// ones into its own index file. Nothing that was uploaded is uploaded again.
 extension BlobIndex {
     /// Notes that `session` is about to upload a pack.
+    ///
+    /// On disk when this returns: a module's list may survive a power cut that takes the last
+    /// entries of this journal, and then relies on packs that nobody knows any more. Of what comes
+    /// later the store's listing tells as much.
     func journal(_ id: Digest, size: Int, entries: [PackEntry], session: String) throws(Failure) {
-        try write { db in
+        try write(synced: true) { db in
             try db.execute(
                 sql: """
                     INSERT INTO pack (id, size, state, session, entries) VALUES (?, ?, 0, ?, ?)

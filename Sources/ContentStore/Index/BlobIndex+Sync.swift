@@ -177,7 +177,8 @@ extension BlobIndex {
 
     /// Notes a lock file before it is written, so that after a crash exactly it goes.
     func journalLock(_ id: Digest, session: String) throws(Failure) {
-        try write { db in
+        // Or a lock could outlive a power cut that nobody of this host takes for its own.
+        try write(synced: true) { db in
             try db.execute(
                 sql: "INSERT OR REPLACE INTO own_lock VALUES (?, ?)",
                 arguments: [id.data, session])

@@ -71,10 +71,7 @@ package final class BlobIndex: Sendable {
             configuration.busyMode = .timeout(60)
             configuration.journalMode = .wal
             configuration.prepareDatabase { db in
-                try db.execute(
-                    // FULL: a module's list may survive a power cut that takes the last entries
-                    // of this journal, and then relies on packs that nobody knows any more.
-                    sql: "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096")
+                try db.execute(sql: "PRAGMA cache_size = -4096")
             }
             writer = try DatabaseQueue(path: path, configuration: configuration)
             try writer.write { db in try BlobIndex.prepare(db, storeID: storeID, path: path) }
@@ -105,6 +102,7 @@ package final class BlobIndex: Sendable {
         let version = try Int32.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
         if application == 0 && version == 0 && tables == 0 {
+            CrashPoint.reached("index-copy-empty")
             try db.execute(sql: schema)
             // A number that no index before this one had: baselines remember it.
             try db.execute(
@@ -112,6 +110,7 @@ package final class BlobIndex: Sendable {
                 arguments: [storeID, Int64.random(in: 1..<(1 << 60))])
             try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
+            CrashPoint.reached("index-copy-filled")
             return
         }
         guard application == applicationID, version == schemaVersion else {
@@ -285,7 +284,27 @@ package final class BlobIndex: Sendable {
         do { return try reader.unsafeRead(body) } catch { throw BlobIndex.failure(error, path) }
     }
 
-    func write<R>(_ body: (Database) throws -> R) throws(Failure) -> R {
-        do { return try writer.write(body) } catch { throw BlobIndex.failure(error, path) }
+    /// Runs one transaction that changes something; `synced`: on disk when this returns.
+    func write<R>(
+        synced: Bool = false, _ body: (Database) throws -> R
+    ) throws(Failure) -> R {
+        do {
+            return try writer.writeWithoutTransaction { db in
+                // Each time, because GRDB sets NORMAL itself after it has prepared a connection,
+                // and here, because it is only possible outside of a transaction.
+                try db.cachedStatement(
+                    sql: synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"
+                ).execute()
+                var result: R?
+                try db.inTransaction(.immediate) {
+                    result = try body(db)
+                    return .commit
+                }
+                guard let result else { throw Failure(.bug, "a transaction without a result") }
+                return result
+            }
+        } catch {
+            throw BlobIndex.failure(error, path)
+        }
     }
 }

@@ -77,18 +77,46 @@ package final class Store: Sendable {
             throw Failure(.usage, "there is a store at \(backend.location) already")
         }
         do {
-            let master = MasterKey.random()
-            let file = try KeyFile.create(
-                master, password: password, cost: cost, created: clock.now(),
-                host: ProcessIdentity.hostName, user: "cistern")
-            try backend.put(ObjectKey(.key, file.name), file.bytes.span)
+            let master: MasterKey
+            if let begun = try keyOfUnfinished(backend, password) {
+                master = begun
+            } else {
+                master = MasterKey.random()
+                let file = try KeyFile.create(
+                    master, password: password, cost: cost, created: clock.now(),
+                    host: ProcessIdentity.hostName, user: "cistern")
+                try backend.put(ObjectKey(.key, file.name), file.bytes.span)
+                CrashPoint.reached("store-key-put")
+            }
             var sealed: [UInt8] = []
             let json = RepositoryConfig.random().encode()
             Sealer(key: master).seal(json.span, into: &sealed)
             try backend.put(ObjectKey.config, sealed.span)
+            CrashPoint.reached("store-config-put")
         } catch {
             throw Failure(
                 .store, "no store could be made at \(backend.location)", wrapping: error)
+        }
+    }
+
+    /// The key that an attempt left which was cut off before the configuration.
+    ///
+    /// With a second key for the same password only one of the two would fit the configuration,
+    /// and whoever opens the store takes the first that the password opens.
+    private static func keyOfUnfinished(
+        _ backend: any Backend, _ password: [UInt8]
+    ) throws -> MasterKey? {
+        var isEmpty = true
+        try backend.list(.key) { _, _ in isEmpty = false }
+        if isEmpty { return nil }
+        do throws(Failure) {
+            return try unlock(backend, password)
+        } catch {
+            throw Failure(
+                .usage, "there are keys at \(backend.location), and no configuration",
+                cause: error.cause ?? error.message,
+                hint: "A store was here or was begun with another password: name its password "
+                    + "file, or another place")
         }
     }
 

@@ -19,6 +19,7 @@ struct Init: ParsableCommand {
             let path = folder == "." ? file.path : "\(folder)/\(file.path)"
             if try write(file.text, to: path) {
                 written += 1
+                CrashPoint.reached("starter-file-written")
                 try Print.line("wrote \(path)")
             } else {
                 try Print.line("left \(path) as it is: it exists")

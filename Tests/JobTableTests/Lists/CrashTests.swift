@@ -79,26 +79,40 @@ struct CrashTests {
         #expect(try state.list(testKey)?.finished == true)
     }
 
+    /// The moment is counted, not timed: a thread waits for some commits, which it reads from a
+    /// pipe, goes on for some steps while the next one is being made, and kills the process.
     @Test(arguments: 1...12 as ClosedRange<UInt64>)
     func leavesAnExactListWhenKilledAtARandomTime(_ seed: UInt64) async throws {
         let folder = try TemporaryFolder()
         let path = folder("m.sqlite")
         let log = folder("committed")
         var generator = SeededGenerator(seed: seed &* 7919)
-        let wait = Double.random(in: 0...0.02, using: &generator)
+        let commits = Int.random(in: 0...30, using: &generator)
+        let steps = Int.random(in: 0...3000, using: &generator)
         await #expect(processExitsWith: .signal(SIGKILL), "seed \(seed)") {
-            [path = path as String, log = log as String, wait = wait as Double] in
+            [
+                path = path as String, log = log as String, commits = commits as Int,
+                steps = steps as Int
+            ] in
             try Data().write(to: URL(fileURLWithPath: log))
             let file = try #require(FileHandle(forWritingAtPath: log))
-            let killer = Thread {
-                Thread.sleep(forTimeInterval: wait)
+            let pipe = Pipe()
+            let killer = DedicatedThread(name: "killer") {
+                for _ in 0..<commits {
+                    _ = try? pipe.fileHandleForReading.read(upToCount: 1)
+                }
+                for _ in 0..<steps { sched_yield() }
                 kill(getpid(), SIGKILL)
             }
-            killer.start()
-            try continueList(path, total: 100_000) { _ in file.write(Data([1])) }
+            try continueList(path, total: 100_000) { _ in
+                file.write(Data([1]))
+                pipe.fileHandleForWriting.write(Data([1]))
+            }
+            killer.join()
         }
         let committed = try? FileManager.default.attributesOfItem(atPath: log)[.size] as? Int
         let atLeast = committed ?? 0
+        #expect(atLeast >= commits, "seed \(seed)")
         try expectExact(path, atLeast: atLeast, atMost: atLeast + 1)
         try continueList(path, total: atLeast + 5)
         try expectExact(path, atLeast: atLeast + 5, atMost: atLeast + 5)

@@ -1,0 +1,47 @@
+import ContentStore
+import Platform
+import TestSupport
+import Testing
+
+/// A store whose making was cut off: the next attempt finishes it.
+@Suite struct CreationTests {
+    private func create(_ backend: any Backend, password: [UInt8] = StoreBench.password) throws {
+        try Store.create(on: backend, password: password, cost: KeyFile.Cost(n: 2, r: 1, p: 1))
+    }
+
+    /// A backend with a key and without a configuration.
+    private func halfMade() throws -> HookedBackend {
+        let backend = HookedBackend()
+        backend.set { hooks in
+            hooks.beforePut = { key throws(BackendError) in
+                if key == .config { throw .temporary(key, cause: "it was to fail") }
+            }
+        }
+        #expect(throws: Failure.self) { try create(backend) }
+        backend.set { $0.beforePut = nil }
+        #expect(try !Store.exists(backend))
+        return backend
+    }
+
+    /// Of two keys for one password only one would fit the configuration, and which of them is
+    /// tried first is chance: so there must be one.
+    @Test func theKeyOfAnAttemptThatWasCutOffIsUsed() throws {
+        let backend = try halfMade()
+        try create(backend)
+        #expect(backend.base.objects.keys.filter { $0.kind == .key }.count == 1)
+        let folder = try TemporaryFolder("creation")
+        let store = try StoreBench.open(backend, state: folder("state"))
+        #expect(try store.index.counts().blobs == 0)
+    }
+
+    /// Whoever has another password made this: it is not ours to finish.
+    @Test func aKeyForAnotherPasswordIsLeftAlone() throws {
+        let backend = try halfMade()
+        let before = backend.base.objects
+        let failure = #expect(throws: Failure.self) {
+            try create(backend, password: Array("another".utf8))
+        }
+        #expect(failure?.kind == .usage)
+        #expect(backend.base.objects == before)
+    }
+}
