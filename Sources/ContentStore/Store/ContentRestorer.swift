@@ -8,6 +8,7 @@ package final class ContentRestorer {
     private static let holeSize = 64 << 10
 
     private let reader: BlobReader
+    private lazy var direct = DirectWriter()
     private var plain: [UInt8] = []
 
     /// Restores from `store`.
@@ -23,12 +24,17 @@ package final class ContentRestorer {
 
     /// Writes the content `ids` to an empty open file.
     ///
-    /// Long runs of zeros become holes.
+    /// Long runs of zeros become holes. Content of at least `DirectWriter.size` is best written
+    /// past the page cache.
     ///
+    /// - Parameter direct: write past the page cache.
     /// - Returns: the content's size in bytes.
     /// - Throws: `Failure` when a blob has no good copy, `SystemError` when the file cannot be
     ///   written. What was written until then is verified content, but not all of it.
-    package func write(_ ids: [Digest], to file: borrowing Descriptor) throws -> UInt64 {
+    package func write(
+        _ ids: [Digest], to file: borrowing Descriptor, direct isDirect: Bool = false
+    ) throws -> UInt64 {
+        if isDirect { return try writeDirectly(ids, to: file) }
         var offset: UInt64 = 0
         /// Where the last write ended: how long the file is.
         var written: UInt64 = 0
@@ -43,6 +49,20 @@ package final class ContentRestorer {
         // A hole at the end is not written by anything.
         if written != offset { try file.truncate(to: offset) }
         return offset
+    }
+
+    private func writeDirectly(
+        _ ids: [Digest], to file: borrowing Descriptor
+    ) throws -> UInt64 {
+        var plain = take(&self.plain)
+        defer { self.plain = plain }
+        direct.begin(file)
+        for id in ids {
+            plain.removeAll(keepingCapacity: true)
+            try reader.read(id, .data, into: &plain)
+            try direct.append(plain.span, to: file)
+        }
+        return try direct.finish(file)
     }
 
     /// Writes what is no hole; says where the last of it ends, nil when all is one.

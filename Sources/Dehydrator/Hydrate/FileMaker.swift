@@ -42,6 +42,7 @@ final class FileMaker {
         }
         let size = try fill(file, node)
         try finish(file, node, asked: mode)
+        CrashPoint.reached("hydrate-before-name")
         do throws(SystemError) {
             try directory.descriptor.name(file, node.name)
         } catch {
@@ -80,7 +81,8 @@ final class FileMaker {
     }
 
     private func fill(_ file: borrowing Descriptor, _ node: TreeNode) throws -> UInt64 {
-        let size = try restorer.write(node.content ?? [], to: file)
+        let size = try restorer.write(
+            node.content ?? [], to: file, direct: node.size >= UInt64(DirectWriter.size))
         guard size == node.size else {
             throw Failure(
                 .store, "its content has \(size) bytes, the snapshot says \(node.size)")

@@ -129,9 +129,14 @@ final class HydrateWorker {
         {
             return
         }
-        let temporary = FileMaker.temporaryName()
-        try source.descriptor.link(sourceName, to: temporary, in: directory.descriptor)
-        try FileMaker.put(temporary, name, in: directory)
+        do throws(SystemError) {
+            try source.descriptor.link(sourceName, to: name, in: directory.descriptor)
+        } catch {
+            guard error.code == Errno.exists else { throw error }
+            let temporary = FileMaker.temporaryName()
+            try source.descriptor.link(sourceName, to: temporary, in: directory.descriptor)
+            try FileMaker.put(temporary, name, in: directory)
+        }
     }
 
     /// Makes a symlink, fifo, socket or device unless it is there.
@@ -145,20 +150,35 @@ final class HydrateWorker {
             try applyMetadata(node, in: directory)
             return
         }
+        // A new one gets its name at once: it is whole, and a killed hydrate's successor sets what
+        // was not set.
+        do throws(SystemError) {
+            try create(node, name, in: directory)
+            try applyMetadata(node, in: directory, name: name)
+            return
+        } catch {
+            guard error.code == Errno.exists else { throw error }
+        }
         let temporary = FileMaker.temporaryName()
         do {
-            if node.kind == .symlink {
-                try directory.descriptor.makeSymlink(temporary, to: node.linkTarget ?? [])
-            } else {
-                try directory.descriptor.makeNode(
-                    temporary, node.kind, permissions: 0o600, rdev: node.rdev)
-            }
+            try create(node, temporary, in: directory)
             try applyMetadata(node, in: directory, name: temporary)
         } catch {
             try? directory.descriptor.unlink(temporary)
             throw error
         }
         try FileMaker.put(temporary, name, in: directory)
+    }
+
+    private func create(
+        _ node: TreeNode, _ name: [UInt8], in directory: OpenDirectory
+    ) throws(SystemError) {
+        if node.kind == .symlink {
+            try directory.descriptor.makeSymlink(name, to: node.linkTarget ?? [])
+        } else {
+            try directory.descriptor.makeNode(
+                name, node.kind, permissions: 0o600, rdev: node.rdev)
+        }
     }
 
     /// Sets a directory's own metadata, after everything in it is there.
