@@ -37,8 +37,6 @@ int cl_fcntl(int fd, int command, int argument) {
 
 int cl_o_tmpfile(void) { return O_TMPFILE; }
 
-int cl_o_direct(void) { return O_DIRECT; }
-
 int cl_at_empty_path(void) { return AT_EMPTY_PATH; }
 
 int cl_statx(int dir, const char *path, int flags, struct cl_stat *out) {

@@ -17,9 +17,6 @@ int cl_fcntl(int fd, int command, int argument);
 // O_TMPFILE is a compound macro that Swift does not import.
 int cl_o_tmpfile(void);
 
-// O_DIRECT is a macro behind _GNU_SOURCE.
-int cl_o_direct(void);
-
 // AT_EMPTY_PATH is a macro behind _GNU_SOURCE.
 int cl_at_empty_path(void);
 

@@ -36,7 +36,7 @@ internal import Glibc
         filled = 0
         offset = 0
         end = 0
-        isDirect = DirectWriter.setDirect(true, file)
+        isDirect = cl_set_direct(file.raw, 1) == 0
     }
 
     /// Adds `bytes` at the end of the file.
@@ -65,7 +65,7 @@ internal import Glibc
         try flush(whole, to: file)
         if whole < filled {
             // Devices take whole blocks only.
-            if isDirect { isDirect = !DirectWriter.setDirect(false, file) }
+            if isDirect { isDirect = cl_set_direct(file.raw, 0) != 0 }
             try write(whole..<filled, to: file)
         }
         let length = offset + UInt64(filled)
@@ -102,7 +102,7 @@ internal import Glibc
         } catch {
             // The device wants another alignment, or took a part that ends within a block.
             guard error.code == Errno.invalid, isDirect else { throw error }
-            isDirect = !DirectWriter.setDirect(false, file)
+            isDirect = cl_set_direct(file.raw, 0) != 0
             try file.write(unsafe bytes.span, at: place)
         }
         end = place + UInt64(range.count)
@@ -113,13 +113,5 @@ internal import Glibc
         // The first eight bytes tell of nearly all that is no hole; else all equal those before.
         return unsafe start.load(as: UInt64.self) == 0
             && memcmp(start, start + 8, range.count - 8) == 0
-    }
-
-    /// Whether the file is written past the cache from now on as `direct` says.
-    private static func setDirect(_ direct: Bool, _ file: borrowing Descriptor) -> Bool {
-        let flags = cl_fcntl(file.raw, F_GETFL, 0)
-        guard flags >= 0 else { return false }
-        let wanted = direct ? flags | cl_o_direct() : flags & ~cl_o_direct()
-        return cl_fcntl(file.raw, F_SETFL, wanted) == 0
     }
 }
