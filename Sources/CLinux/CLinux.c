@@ -37,6 +37,8 @@ int cl_fcntl(int fd, int command, int argument) {
 
 int cl_o_tmpfile(void) { return O_TMPFILE; }
 
+int cl_at_empty_path(void) { return AT_EMPTY_PATH; }
+
 int cl_statx(int dir, const char *path, int flags, struct cl_stat *out) {
     struct statx x;
     int r = statx(dir, path, flags | AT_STATX_SYNC_AS_STAT | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &x);
@@ -157,6 +159,10 @@ ssize_t cl_get_xattr(const char *path, const char *name, void *value, size_t siz
 
 int cl_set_xattr(const char *path, const char *name, const void *value, size_t size) {
     return lsetxattr(path, name, value, size, 0);
+}
+
+int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size) {
+    return fsetxattr(fd, name, value, size, 0);
 }
 
 int cl_remove_xattr(const char *path, const char *name) { return lremovexattr(path, name); }

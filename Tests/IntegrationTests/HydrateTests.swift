@@ -115,4 +115,99 @@ import Testing
         try command.asUser(65_534).run().expect()
         #expect(try TreeComparison.differences(scene.module, base + "/copy") == [])
     }
+
+    /// Files of many owners and modes, in a folder each and mixed.
+    private func modes(_ path: String) throws {
+        let modes = [0o644, 0o666, 0o600, 0o400, 0o000, 0o755, 0o777, 0o4755, 0o2711, 0o640]
+        for (i, mode) in modes.enumerated() {
+            for folder in ["mixed", "folder\(i)"] {
+                let folder = "\(path)/\(folder)"
+                try FileManager.default.createDirectory(
+                    atPath: folder, withIntermediateDirectories: true)
+                for owner in isRoot ? ["0:0", "1234:0", "0:1234", "1234:1235"] : [""] {
+                    let file = "\(folder)/\(i) \(owner)"
+                    try Data("\(i)\(owner)".utf8).write(to: URL(fileURLWithPath: file))
+                    if isRoot { try Command("chown", [owner, file]).run().expect() }
+                    // Some systems have none here; the comparison then finds none on either side.
+                    if i % 3 == 0 {
+                        _ = try Command("setfattr", ["-n", "user.note", "-v", "x", file]).run()
+                    }
+                    try Command("chmod", [String(mode, radix: 8), file]).run().expect()
+                }
+            }
+        }
+    }
+
+    /// Neither the umask nor a target that hands its group (and more) on changes what files are.
+    @Test(arguments: ["000", "022", "077"])
+    func filesAreAsTheyWereWhateverTheTargetIs(umask: String) throws {
+        let scene = try Scene { try modes($1) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
+        if isRoot { try Command("chgrp", ["4321", target]).run().expect() }
+        try Command("chmod", ["2775", target]).run().expect()
+        // A default ACL (version 2; u::rwx, g::r-x, m::r-x, o::---, user 1234 rwx) where there are
+        // any: what inherits it has an attribute more, and still the permissions that it had.
+        let acl =
+            "0x0200000001000700ffffffff02000700d204000004000500ffffffff10000500ffffffff"
+            + "20000000ffffffff"
+        let hasACL =
+            try Command(
+                "setfattr", ["-n", "system.posix_acl_default", "-v", acl, target]
+            ).run().status == .exited(0)
+        var command = scene.fleet.command([
+            "-c", "umask \(umask); exec \"$0\" \"$@\"", Project.cistern, "hydrate", "data", "--to",
+            target,
+        ])
+        command.program = "sh"
+        try command.run().expect()
+        var options = TreeComparison.Options()
+        options.attributes = !hasACL
+        #expect(try TreeComparison.differences(scene.module, target, options: options) == [])
+    }
+
+    /// What is there is not touched; only its mode and owner are put right where they are wrong.
+    @Test func onlyMetadataThatDiffersIsSet() throws {
+        let scene = try Scene { try $0.small($1, count: 60) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        let files = Corpus.files(target).map { "\(target)/\($0)" }
+        try Command("chmod", ["0711", files[3]]).run().expect()
+        if isRoot { try Command("chown", ["1234:1234", files[4]]).run().expect() }
+        func changed() throws -> [String] {
+            try Command("stat", ["-c", "%Z.%z %i"] + files).run().expect().text
+                .split(separator: "\n").map(String.init)
+        }
+        let before = try changed()
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        #expect(try TreeComparison.differences(scene.module, target) == [])
+        for (i, (old, new)) in zip(before, try changed()).enumerated()
+        where i != 3 && (i != 4 || !isRoot) {
+            #expect(old == new, "\(files[i])")
+        }
+    }
+
+    /// Until a file is whole nothing of it is to be seen, and a kill leaves nothing else either.
+    @Test(arguments: [1, 7, 60]) func aKillLeavesWholeFilesOnly(count: Int) throws {
+        let scene = try Scene { corpus, path in
+            try corpus.small("\(path)/small", count: 100)
+            try corpus.large("\(path)/large", count: 2, size: 12 << 20)
+        }
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        var command = scene.fleet.command(["hydrate", "data", "--to", target])
+        command.environment["CISTERN_CRASH_AT"] = "hydrate-before-name:\(count)"
+        #expect(try command.run().status == .killed(signal: 9))
+        let files = Corpus.files(target)
+        #expect(files.count < 102)
+        for file in files {
+            #expect(
+                FileManager.default.contentsEqual(
+                    atPath: "\(target)/\(file)", andPath: "\(scene.module)/\(file)"), "\(file)")
+        }
+        try scene.fleet.cistern("hydrate", "data", "--to", target)
+        #expect(try TreeComparison.differences(scene.module, target) == [])
+    }
 }

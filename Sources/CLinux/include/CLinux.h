@@ -17,6 +17,9 @@ int cl_fcntl(int fd, int command, int argument);
 // O_TMPFILE is a compound macro that Swift does not import.
 int cl_o_tmpfile(void);
 
+// AT_EMPTY_PATH is a macro behind _GNU_SOURCE.
+int cl_at_empty_path(void);
+
 // The fields of struct statx that Cistern uses, without its padding and its bit-fields, so that
 // one call fills a value that Swift copies cheaply.
 struct cl_stat {
@@ -89,6 +92,7 @@ int cl_stat_open_file(int fd, struct cl_stat *out);
 ssize_t cl_list_xattrs(const char *path, char *list, size_t size);
 ssize_t cl_get_xattr(const char *path, const char *name, void *value, size_t size);
 int cl_set_xattr(const char *path, const char *name, const void *value, size_t size);
+int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size);
 int cl_remove_xattr(const char *path, const char *name);
 void cl_name_thread(unsigned long thread, const char *name);
 

@@ -22,11 +22,24 @@ package final class BlobReader {
     private let hasher = SHA256Hasher()
     private var buffer: [UInt8] = []
     private var opened: [UInt8] = []
+    private var ahead = BlobsAhead()
+    private var aheadType = BlobType.data
 
     /// Makes a reader of `store`.
     package init(store: Store) {
         self.store = store
         sealer = Sealer(key: store.key)
+    }
+
+    /// Fetches the small ones of the blobs that are read next, in few long reads.
+    ///
+    /// Takes up to 8 MiB, until the next call. Each blob is verified when it is read, and one that
+    /// could not be fetched or is damaged is then read as if this had not been called.
+    ///
+    /// - Throws: `Failure` when the index cannot be asked.
+    package func readAhead(_ ids: [Digest], _ type: BlobType) throws(Failure) {
+        aheadType = type
+        try ahead.fetch(ids, type, from: store)
     }
 
     /// Appends the content of a blob to `output`.
@@ -36,6 +49,17 @@ package final class BlobReader {
     package func read(
         _ id: Digest, _ type: BlobType, into output: inout [UInt8]
     ) throws(Failure) {
+        if type == aheadType, let (range, location) = ahead.place(of: id) {
+            let start = output.count
+            let bytes = ahead.bytes
+            do throws(Failure) {
+                try open(bytes.span.extracting(range), id, location, into: &output)
+                return
+            } catch {
+                // Read again alone, which notes the damage and tries the other copies.
+                output.removeSubrange(start...)
+            }
+        }
         let locations = try store.index.locations(id, type)
         var problems: [String] = []
         var kind = FailureClass.store
@@ -68,23 +92,23 @@ package final class BlobReader {
         let sealed = try fetch(location)
         defer { buffer = sealed }
         do throws(Failure) {
-            try open(sealed, id, location, into: &output)
+            try open(sealed.span, id, location, into: &output)
         } catch {
             throw .damaged(error)
         }
     }
 
     private func open(
-        _ sealed: [UInt8], _ id: Digest, _ location: BlobLocation, into output: inout [UInt8]
+        _ sealed: Span<UInt8>, _ id: Digest, _ location: BlobLocation, into output: inout [UInt8]
     ) throws(Failure) {
         let start = output.count
         if let plainLength = location.plainLength {
             var opened = take(&self.opened)
             defer { self.opened = opened }
-            try sealer.open(sealed.span, into: &opened)
+            try sealer.open(sealed, into: &opened)
             try decompressor.decompress(opened.span, into: &output, limit: Int(plainLength))
         } else {
-            try sealer.open(sealed.span, into: &output)
+            try sealer.open(sealed, into: &output)
         }
         hasher.update(output.span.extracting(start...))
         guard hasher.finish() == id else {

@@ -10,7 +10,7 @@ internal import Platform
 /// names in each of these.
 final class HydratePlanner {
     /// Files in one step.
-    private static let filesPerStep = 64
+    private static let filesPerStep = 256
     /// Bytes of files in one step.
     private static let bytesPerStep: UInt64 = 8 << 20
 

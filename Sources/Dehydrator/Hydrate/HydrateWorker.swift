@@ -7,6 +7,9 @@ internal import Stages
 ///
 /// Not for use by two threads at once.
 final class HydrateWorker {
+    /// Files up to this size are read together with their neighbours.
+    private static let smallFile: UInt64 = 1 << 20
+
     private let directories: DirectoryCursor
     private let restorer: ContentRestorer
     private let verifier: ContentVerifier?
@@ -22,15 +25,20 @@ final class HydrateWorker {
     /// One file's failure is recorded and the others go on.
     func make(_ files: HydrateFiles) -> HydrateResult {
         var result = HydrateResult()
-        for node in files.nodes {
+        let directory: OpenDirectory
+        let missing: [TreeNode]
+        do {
+            directory = try directories.directory(files.directory[...])
+            missing = files.isFresh ? files.nodes : differing(files, in: directory, &result)
+            try readAhead(missing)
+        } catch {
+            for node in files.nodes { result.fail(files.path(node), error) }
+            return result
+        }
+        let maker = FileMaker(restorer, in: directory)
+        for node in missing {
             do {
-                let directory = try directories.directory(files.directory[...])
-                if !files.isFresh, try isCurrent(node, in: directory) {
-                    try applyMetadata(node, in: directory)
-                    result.unchanged += 1
-                    continue
-                }
-                result.bytes += try write(node, in: directory, isFresh: files.isFresh)
+                result.bytes += try maker.make(node)
                 result.files += 1
             } catch {
                 result.fail(files.path(node), error)
@@ -39,65 +47,56 @@ final class HydrateWorker {
         return result
     }
 
-    /// Whether a file is there already: the same size and time, and with `verify` the content.
-    private func isCurrent(_ node: TreeNode, in directory: OpenDirectory) throws -> Bool {
-        let metadata: FileMetadata
-        do throws(SystemError) {
-            metadata = try directory.descriptor.metadata(of: node.name)
-        } catch {
-            guard error.code == Errno.noEntry else { throw error }
-            return false
+    private func readAhead(_ nodes: [TreeNode]) throws(Failure) {
+        var ids: [Digest] = []
+        ids.reserveCapacity(nodes.count)
+        for node in nodes where node.size <= HydrateWorker.smallFile {
+            if let content = node.content { ids += content }
         }
-        guard metadata.kind == .file, metadata.size == node.size, metadata.mtime == node.mtime
-        else { return false }
-        guard let verifier else { return true }
-        let file = try directory.descriptor.openForReading(node.name)
-        return try verifier.matches(file, ids: node.content ?? [])
+        try restorer.readAhead(ids)
     }
 
-    /// Writes the content into a new file.
-    ///
-    /// In a directory that this hydrate made, a file of one blob gets its name at once, because its
-    /// content is verified before the first byte is written; every other file gets it by a rename
-    /// when it is whole.
-    private func write(
-        _ node: TreeNode, in directory: OpenDirectory, isFresh: Bool
-    ) throws -> UInt64 {
-        let ids = node.content ?? []
-        let direct = isFresh && ids.count <= 1
-        let name = direct ? node.name : AtomicFile.temporaryName(for: Array(".cistern".utf8))
-        do {
-            let size = try fill(name, ids, in: directory)
-            guard size == node.size else {
-                throw Failure(
-                    .store, "its content has \(size) bytes, the snapshot says \(node.size)")
+    /// The files that have to be written; of those that are there only the metadata is set.
+    private func differing(
+        _ files: HydrateFiles, in directory: OpenDirectory, _ result: inout HydrateResult
+    ) -> [TreeNode] {
+        var differing: [TreeNode] = []
+        for node in files.nodes {
+            do {
+                if let metadata = try current(node, in: directory) {
+                    try correct(metadata, to: node, in: directory)
+                    result.unchanged += 1
+                } else {
+                    differing.append(node)
+                }
+            } catch {
+                result.fail(files.path(node), error)
             }
-            try applyMetadata(node, in: directory, name: name)
-            if !direct { try put(name, node.name, in: directory) }
-            return size
-        } catch {
-            try? directory.descriptor.unlink(name)
-            throw error
         }
+        return differing
     }
 
-    private func fill(
-        _ name: [UInt8], _ ids: [Digest], in directory: OpenDirectory
-    ) throws -> UInt64 {
-        let file = try directory.descriptor.open(name, [.readWrite, .create, .exclusive])
-        return try restorer.write(ids, to: file)
+    /// The metadata of a file that is there already: with the same size and time, and with
+    /// `verify` the same content.
+    private func current(
+        _ node: TreeNode, in directory: OpenDirectory
+    ) throws -> FileMetadata? {
+        guard let metadata = try existing(node.name, in: directory), metadata.kind == .file,
+            metadata.size == node.size, metadata.mtime == node.mtime
+        else { return nil }
+        guard let verifier else { return metadata }
+        let file = try directory.descriptor.openForReading(node.name)
+        return try verifier.matches(file, ids: node.content ?? []) ? metadata : nil
     }
 
-    /// Gives a whole file its name.
-    ///
-    /// A directory in the way stays: only `--delete` removes what the snapshot does not have.
-    private func put(_ temporary: [UInt8], _ name: [UInt8], in directory: OpenDirectory) throws {
-        do throws(SystemError) {
-            try directory.descriptor.rename(temporary, to: name, in: directory.descriptor)
-        } catch {
-            guard error.code == Errno.isDirectory else { throw error }
-            throw Failure(.module, "a directory is in the way", hint: "Move it away")
-        }
+    /// Sets the metadata of a file whose content is right, unless it is right as well.
+    private func correct(
+        _ metadata: FileMetadata, to node: TreeNode, in directory: OpenDirectory
+    ) throws(SystemError) {
+        let isOwned =
+            !effectiveUserIsRoot || (metadata.uid == node.uid && metadata.gid == node.gid)
+        if isOwned, metadata.permissions == node.permissions, node.xattrs.isEmpty { return }
+        try applyMetadata(node, in: directory)
     }
 
     private func applyMetadata(
@@ -130,13 +129,13 @@ final class HydrateWorker {
         {
             return
         }
-        let temporary = AtomicFile.temporaryName(for: Array(".cistern".utf8))
-        try source.descriptor.link(sourceName, to: temporary, in: directory.descriptor)
-        do {
-            try put(temporary, name, in: directory)
+        do throws(SystemError) {
+            try source.descriptor.link(sourceName, to: name, in: directory.descriptor)
         } catch {
-            try? directory.descriptor.unlink(temporary)
-            throw error
+            guard error.code == Errno.exists else { throw error }
+            let temporary = FileMaker.temporaryName()
+            try source.descriptor.link(sourceName, to: temporary, in: directory.descriptor)
+            try FileMaker.put(temporary, name, in: directory)
         }
     }
 
@@ -151,19 +150,34 @@ final class HydrateWorker {
             try applyMetadata(node, in: directory)
             return
         }
-        let temporary = AtomicFile.temporaryName(for: Array(".cistern".utf8))
+        // A new one gets its name at once: it is whole, and a killed hydrate's successor sets what
+        // was not set.
+        do throws(SystemError) {
+            try create(node, name, in: directory)
+            try applyMetadata(node, in: directory, name: name)
+            return
+        } catch {
+            guard error.code == Errno.exists else { throw error }
+        }
+        let temporary = FileMaker.temporaryName()
         do {
-            if node.kind == .symlink {
-                try directory.descriptor.makeSymlink(temporary, to: node.linkTarget ?? [])
-            } else {
-                try directory.descriptor.makeNode(
-                    temporary, node.kind, permissions: 0o600, rdev: node.rdev)
-            }
+            try create(node, temporary, in: directory)
             try applyMetadata(node, in: directory, name: temporary)
-            try put(temporary, name, in: directory)
         } catch {
             try? directory.descriptor.unlink(temporary)
             throw error
+        }
+        try FileMaker.put(temporary, name, in: directory)
+    }
+
+    private func create(
+        _ node: TreeNode, _ name: [UInt8], in directory: OpenDirectory
+    ) throws(SystemError) {
+        if node.kind == .symlink {
+            try directory.descriptor.makeSymlink(name, to: node.linkTarget ?? [])
+        } else {
+            try directory.descriptor.makeNode(
+                name, node.kind, permissions: 0o600, rdev: node.rdev)
         }
     }
 

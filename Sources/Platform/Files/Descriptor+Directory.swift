@@ -154,10 +154,12 @@ extension Descriptor {
 
     /// Sets the modification time (and the access time to the same) of the open file.
     package func setModified(_ time: Timestamp) throws(SystemError) {
-        var times = [
-            timespec(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds)),
-            timespec(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds)),
-        ]
-        guard unsafe futimens(raw, &times) == 0 else { throw SystemError(errno, "futimens") }
+        let both = timespec(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds))
+        let code = unsafe withUnsafePointer(to: (both, both)) { pair in
+            unsafe pair.withMemoryRebound(to: timespec.self, capacity: 2) { times in
+                unsafe futimens(raw, times) == 0 ? 0 : errno
+            }
+        }
+        guard code == 0 else { throw SystemError(code, "futimens") }
     }
 }
