@@ -60,8 +60,9 @@ import Testing
                 + #""mtime":"2020-01-01T00:00:00Z","uid":0,"gid":0\#(more)}"#
         }
 
-        /// Ends the session with a snapshot of `top`.
-        func finish(top: Digest) throws {
+        /// Makes all durable, with a snapshot of `top`.
+        @discardableResult
+        func finish(top: Digest) throws -> Digest {
             try sink.flush()
             try session.finish()
             let snapshot = Snapshot(
@@ -71,6 +72,7 @@ import Testing
             let file = UnpackedFile.seal(
                 json.span, sealer: Sealer(key: store.key), compressor: ZstdCompressor(level: 3))
             try store.backend.put(ObjectKey(.snapshot, file.id), file.bytes.span)
+            return file.id
         }
 
         /// Everything in the test's folder but what the program keeps for itself and the target.
@@ -95,32 +97,36 @@ import Testing
         "\\\\x2e\\\\x2e", "\\u002e\\u002e", "a\\\\x2fb",
     ]
 
-    @Test(arguments: names, Kind.allCases)
-    func aNameThatNoDirectoryHasIsRefused(name: String, kind: Kind) throws {
-        for place in Place.allCases {
-            let hostile = try Hostile()
-            let inner = try hostile.tree([hostile.file("escaped")])
-            let node =
-                switch kind {
-                case .file: hostile.file(name)
-                case .directory: hostile.directory(name, inner)
-                case .symlink: hostile.symlink(name, to: hostile.folder("outside"))
+    @Test(arguments: names) func aNameThatNoDirectoryHasIsRefused(name: String) throws {
+        let hostile = try Hostile()
+        let inner = try hostile.tree([hostile.file("escaped")])
+        for kind in Kind.allCases {
+            for place in Place.allCases {
+                let node =
+                    switch kind {
+                    case .file: hostile.file(name)
+                    case .directory: hostile.directory(name, inner)
+                    case .symlink: hostile.symlink(name, to: hostile.folder("outside"))
+                    }
+                var tree = try hostile.tree([node])
+                if place == .below {
+                    tree = try hostile.tree([hostile.directory("!", tree), hostile.file("good")])
                 }
-            var tree = try hostile.tree([node])
-            if place == .below {
-                tree = try hostile.tree([hostile.directory("!", tree), hostile.file("good")])
+                if place != .top { tree = try hostile.tree([hostile.directory("data", tree)]) }
+                let snapshot = try hostile.finish(top: tree)
+                let before = hostile.surroundings()
+                let result = try hostile.hydrate(["--snapshot", "\(snapshot)"])
+                #expect(result.status != .exited(0), "\(kind), \(place): \(result)")
+                #expect(
+                    (result.errorText + result.text).contains("a name for a directory entry"),
+                    "\(kind), \(place): \(result)")
+                #expect(
+                    hostile.surroundings() == before,
+                    "\(kind), \(place): written outside of the target")
+                let made = Corpus.files(hostile.target)
+                #expect(made == (place == .below ? ["good"] : []), "\(kind), \(place)")
+                removeTree(hostile.target)
             }
-            if place != .top { tree = try hostile.tree([hostile.directory("data", tree)]) }
-            try hostile.finish(top: tree)
-            let before = hostile.surroundings()
-            let result = try hostile.hydrate()
-            #expect(result.status != .exited(0), "\(place): \(result)")
-            #expect(
-                (result.errorText + result.text).contains("a name for a directory entry"),
-                "\(place): \(result)")
-            #expect(hostile.surroundings() == before, "\(place): written outside of the target")
-            let made = Corpus.files(hostile.target)
-            #expect(made == (place == .below ? ["good"] : []), "\(place)")
         }
     }
 
