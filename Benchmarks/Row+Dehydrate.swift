@@ -18,7 +18,7 @@ extension Row {
         let packs = fleet.objects("data")
         var contestants = [
             Contestant(
-                name: "cistern dehydrate",
+                name: "cistern dehydrate", reads: small,
                 command: { fleet.command(["dehydrate", "data"]).quiet() },
                 verify: { _ in
                     guard fleet.objects("data") == packs else {
@@ -31,7 +31,10 @@ extension Row {
             try home.reset()
             try home.command(["backup", small]).run().expect()
             contestants.append(
-                Contestant(name: "\(restic) backup") { home.command(["backup", small]) })
+
+                Contestant(name: "\(restic) backup", reads: small) {
+                    home.command(["backup", small])
+                })
         }
         return contestants
     }
@@ -42,7 +45,7 @@ extension Row {
         let current = Current()
         var contestants = [
             Contestant(
-                name: "cistern dehydrate",
+                name: "cistern dehydrate", reads: path,
                 prepare: {
                     if let old = current.fleet { removeTree(old.folder) }
                     current.fleet = try workshop.fleet(path)
@@ -61,7 +64,7 @@ extension Row {
             let home = try ResticHome(restic, in: workshop.folder.path)
             contestants.append(
                 Contestant(
-                    name: "\(restic) backup", prepare: { try home.reset() },
+                    name: "\(restic) backup", reads: path, prepare: { try home.reset() },
                     command: { home.command(["backup", path]) }))
         }
         return contestants

@@ -9,10 +9,10 @@ extension Row {
         let fleet = try workshop.fleet(small)
         let out = workshop.folder("find.txt")
         return [
-            Contestant(name: "cistern run (manifest only)") {
+            Contestant(name: "cistern run (manifest only)", reads: small) {
                 fleet.command(["run", "list", "--fresh"]).quiet()
             },
-            Contestant(name: "find -printf") {
+            Contestant(name: "find -printf", reads: small) {
                 var find = Command(
                     "find",
                     [small, "-printf", "%y %P %m %U %G %s %T@ %C@ %i %D %n %l\\n"]
@@ -20,7 +20,7 @@ extension Row {
                 find.output = out
                 return find
             },
-            Contestant(name: "(cistern manifest, to a file)") {
+            Contestant(name: "(cistern manifest, to a file)", reads: small) {
                 var manifest = fleet.command(["manifest", "data"]).quiet()
                 manifest.output = out
                 return manifest
@@ -35,10 +35,10 @@ extension Row {
         let large = try workshop.large()
         let fleet = try workshop.dehydrated(large)
         return [
-            Contestant(name: "cistern check --verify") {
+            Contestant(name: "cistern check --verify", reads: large) {
                 fleet.command(["check", "data", "--verify"]).quiet()
             },
-            Contestant(name: "xargs -P2 sha256sum") {
+            Contestant(name: "xargs -P2 sha256sum", reads: large) {
                 Command(
                     "sh", ["-c", "find \"$0\" -type f -print0 | xargs -0 -P2 -n1 sha256sum", large]
                 ).quiet()
@@ -52,14 +52,14 @@ extension Row {
     ) { workshop in
         let fleet = try workshop.dehydrated(workshop.large())
         var contestants = [
-            Contestant(name: "cistern store check") {
+            Contestant(name: "cistern store check", reads: fleet.store) {
                 fleet.command(["store", "check", "--read-data"]).quiet()
             }
         ]
         for restic in Restic.all {
             let home = try ResticHome(restic, in: workshop.folder.path)
             contestants.append(
-                Contestant(name: "\(restic) check") {
+                Contestant(name: "\(restic) check", reads: fleet.store) {
                     home.command(["check", "--read-data"], fleet: fleet)
                 })
         }
@@ -86,7 +86,7 @@ extension Row {
         }
         var contestants = [
             Contestant(
-                name: "cistern hydrate", prepare: { removeTree(target) },
+                name: "cistern hydrate", reads: fleet.store, prepare: { removeTree(target) },
                 command: { fleet.command(["hydrate", "data", "--to", target]).quiet() },
                 verify: { _ in try verify(target) })
         ]
@@ -94,7 +94,8 @@ extension Row {
             let home = try ResticHome(restic, in: workshop.folder.path)
             contestants.append(
                 Contestant(
-                    name: "\(restic) restore", prepare: { removeTree(target) },
+                    name: "\(restic) restore", reads: fleet.store,
+                    prepare: { removeTree(target) },
                     command: {
                         home.command(["restore", "latest", "--target", target], fleet: fleet)
                     },
