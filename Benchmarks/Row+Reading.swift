@@ -76,7 +76,7 @@ extension Row {
 
     private static func hydrate(_ workshop: Workshop, _ path: String) throws -> [Contestant] {
         let fleet = try workshop.dehydrated(path)
-        let target = workshop.folder("target")
+        let targets = Targets(in: workshop)
         let expected = Corpus.files(path).count
         func verify(_ folder: String) throws {
             let found = Corpus.files(folder).count
@@ -86,21 +86,40 @@ extension Row {
         }
         var contestants = [
             Contestant(
-                name: "cistern hydrate", reads: fleet.store, prepare: { removeTree(target) },
-                command: { fleet.command(["hydrate", "data", "--to", target]).quiet() },
-                verify: { _ in try verify(target) })
+                name: "cistern hydrate", reads: fleet.store, prepare: targets.next,
+                command: {
+                    fleet.command(["hydrate", "data", "--to", targets.current]).quiet()
+                },
+                verify: { _ in try verify(targets.current) })
         ]
         for restic in Restic.all {
             let home = try ResticHome(restic, in: workshop.folder.path)
             contestants.append(
                 Contestant(
-                    name: "\(restic) restore", reads: fleet.store,
-                    prepare: { removeTree(target) },
+                    name: "\(restic) restore", reads: fleet.store, prepare: targets.next,
                     command: {
-                        home.command(["restore", "latest", "--target", target], fleet: fleet)
+                        home.command(
+                            ["restore", "latest", "--target", targets.current], fleet: fleet)
                     },
-                    verify: { _ in try verify(target) }))
+                    verify: { _ in try verify(targets.current) }))
         }
         return contestants
     }
+}
+
+/// A new folder for each run: where files were just deleted, ext4 looks long for inodes, and
+/// whoever comes next pays for it.
+private final class Targets {
+    private let workshop: Workshop
+    private var count = 0
+    private(set) var current = ""
+
+    init(in workshop: Workshop) { self.workshop = workshop }
+
+    func next() {
+        count += 1
+        current = workshop.folder("target-\(count)")
+    }
+
+    deinit { for number in 0...count { removeTree(workshop.folder("target-\(number)")) } }
 }
