@@ -104,8 +104,6 @@ void cl_strerror(int code, char *out, size_t size) {
 
 int cl_flock_exclusive(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
 
-off_t cl_seek_data(int fd, off_t at) { return lseek(fd, at, SEEK_DATA); }
-
 int cl_terminal_columns(int fd) {
     struct winsize w;
     return ioctl(fd, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
@@ -166,6 +164,8 @@ int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size) 
 }
 
 int cl_remove_xattr(const char *path, const char *name) { return lremovexattr(path, name); }
+
+int cl_remove_open_xattr(int fd, const char *name) { return fremovexattr(fd, name); }
 
 void cl_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }
 

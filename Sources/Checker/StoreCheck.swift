@@ -50,7 +50,7 @@ package final class StoreCheck {
     package func run() throws -> StoreCheckResult {
         // Snapshots first: what is written while the check runs is then not missed in the index.
         let snapshots = try listed(.snapshot)
-        let known = try store.index.indexFiles()
+        let known = try store.index.knownIndexFiles()
         try refresh()
         let sums = try store.index.sums()
         result.blobs = sums.blobs

@@ -31,7 +31,22 @@ final class ModuleRun {
         openStore = store
         lock = try ModuleStates.lock(module.name, configuration)
         state = try ModuleStates.open(module.name, configuration)
+        try dropIfOvertaken()
     }
+
+    /// Begins anew where this run was interrupted and another one has dehydrated the module since:
+    /// what this one has listed is older than the last snapshot.
+    private func dropIfOvertaken() throws(Failure) {
+        let baseline = try state.baseline()?.key
+        guard baseline?.run != id else { return }
+        let begun = Array("\(id) \(baseline.map { "\($0)" } ?? "-")".utf8)
+        guard try state.note(ModuleRun.begunNote) != begun else { return }
+        for info in try state.lists() where info.key.run == id { try state.dropList(info.key) }
+        try state.change([NoteChange(ModuleRun.begunNote, begun)])
+    }
+
+    /// The run that worked on the module last, and the snapshot's list that it began from.
+    private static let begunNote = "run-begun"
 
     /// Runs a stage to its end, from its checkpoint; one that is finished already is passed over.
     func perform(_ definition: StageDefinition) throws {
@@ -110,7 +125,11 @@ final class ModuleRun {
             return try DehydrateStage(
                 module: module.name, root: module.path, state: state,
                 session: handle.newSession(), list: key,
-                options: Dehydrator.DehydrateOptions(options, excludes: module.exclude))
+                options: Dehydrator.DehydrateOptions(options, excludes: module.exclude),
+                catchUp: { [control] bytes in
+                    try control.check()
+                    control.progress.add(units: 0, bytes: Int64(bytes))
+                })
         }
     }
 

@@ -44,7 +44,13 @@ final class StoreHandle: Sendable {
         let handle = try StoreHandle(
             store: try Store(
                 backend: backend, password: password, stateDirectory: configuration.state))
-        if creating { try handle.store.tidy() }
+        if creating {
+            do throws(Failure) {
+                try handle.store.tidy()
+            } catch {
+                Print.note("half-written files of killed writers stay: \(error)")
+            }
+        }
         return handle
     }
 

@@ -39,3 +39,14 @@ private func noise(_ unit: Int, _ count: Int) -> String {
 }
 
 let testKey = ListKey(run: "20260101-000000-0000", stage: "manifest")
+
+extension JobTable {
+    /// Completes a job with the default policy.
+    @discardableResult
+    func complete(
+        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome
+    ) throws(Failure) -> Job {
+        try complete(
+            job, worker: worker, progress: progress, outcome: outcome, retry: RetryPolicy())
+    }
+}

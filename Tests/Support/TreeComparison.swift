@@ -1,4 +1,5 @@
-internal import Platform
+internal import Foundation
+package import Platform
 
 /// Compares two directories: content, kinds, modes, owners, times, targets, attributes, links.
 package struct TreeComparison {
@@ -212,5 +213,13 @@ private struct HardLink: Hashable {
         self.side = side
         inode = metadata.inode
         device = metadata.device
+    }
+}
+
+extension Descriptor {
+    /// Where data begins at or after `offset` (SEEK_DATA of lseek(2)); nil when only a hole is left.
+    package func nextData(from offset: UInt64) -> UInt64? {
+        let at = lseek(raw, off_t(offset), 3)
+        return at < 0 ? nil : UInt64(at)
     }
 }

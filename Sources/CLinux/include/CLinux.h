@@ -23,7 +23,7 @@ int cl_at_empty_path(void);
 // The fields of struct statx that Cistern uses, without its padding and its bit-fields, so that
 // one call fills a value that Swift copies cheaply.
 struct cl_stat {
-    uint64_t inode, size, device, rdev, mount;
+    uint64_t inode, size, device, rdev;
     int64_t mtime_s, ctime_s;
     uint32_t mtime_ns, ctime_ns, mode, uid, gid, links;
 };
@@ -68,9 +68,6 @@ void cl_strerror(int code, char *out, size_t size);
 // In Swift `flock` is the struct, not the function.
 int cl_flock_exclusive(int fd);
 
-// SEEK_DATA and SEEK_HOLE are macros behind _GNU_SOURCE.
-off_t cl_seek_data(int fd, off_t at);
-
 // ioctl is variadic.
 int cl_terminal_columns(int fd);
 
@@ -94,6 +91,7 @@ ssize_t cl_get_xattr(const char *path, const char *name, void *value, size_t siz
 int cl_set_xattr(const char *path, const char *name, const void *value, size_t size);
 int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size);
 int cl_remove_xattr(const char *path, const char *name);
+int cl_remove_open_xattr(int fd, const char *name);
 void cl_name_thread(unsigned long thread, const char *name);
 
 // mallopt's parameters are macros. Few arenas, and large blocks always given back to the system.

@@ -73,14 +73,6 @@ package struct PackSums: Sendable {
 
 /// What a check of the whole store asks the index.
 extension BlobIndex {
-    /// The index files that were taken in.
-    package func indexFiles() throws(Failure) -> Set<Digest> {
-        try read { db in
-            let ids = try Data.fetchAll(db, sql: "SELECT id FROM index_file")
-            return Set(ids.compactMap { Digest(data: $0) })
-        }
-    }
-
     /// Durable packs with numbers above `number`, in their order, at most `limit`.
     package func packs(after number: Int, limit: Int) throws(Failure) -> [IndexedPack] {
         try read { db in

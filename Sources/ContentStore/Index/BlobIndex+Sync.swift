@@ -7,7 +7,7 @@ extension BlobIndex {
     /// The index files of the store that are known here.
     ///
     /// Ask before the store is listed: what another process adds in between is not gone.
-    func knownIndexFiles() throws(Failure) -> Set<Digest> {
+    package func knownIndexFiles() throws(Failure) -> Set<Digest> {
         try read { db in
             Set(
                 try Data.fetchAll(db, sql: "SELECT id FROM index_file")

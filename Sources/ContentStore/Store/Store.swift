@@ -203,13 +203,14 @@ package final class Store: Sendable {
     package func tidy() throws(Failure) {
         let now = clock.now()
         guard try now.seconds - index.tidied() >= Store.tidyInterval else { return }
+        // Before it is tried: what fails once a day is told once a day.
+        try index.setTidied(now.seconds)
         do {
             try backend.removeLeftovers(
                 olderThan: Timestamp(seconds: now.seconds - Store.tidyInterval))
         } catch {
             throw error.failure(at: backend.location)
         }
-        try index.setTidied(now.seconds)
     }
 
     private static let tidyInterval: Int64 = 86400

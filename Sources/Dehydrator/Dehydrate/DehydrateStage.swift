@@ -41,6 +41,7 @@ package final class DehydrateStage: Stage {
     private let firstGeneration: Int64
     // Content of replayed units that has gone since they were written.
     private let lostSince = Monitor<UInt64>(0)
+    /// When the list was begun: the time of the snapshot.
     let started: Timestamp
     private let clock: any WallClock
     private let run: String
@@ -55,9 +56,12 @@ package final class DehydrateStage: Stage {
     /// - Parameters:
     ///   - session: the caller holds a lock on its store and has refreshed its index.
     ///   - list: the list that the stage writes, which becomes the module's new baseline.
+    ///   - catchUp: told the bytes of each chunk that is read again to make up for trees that were
+    ///     left out; may throw to stop.
     package init(
         module: String, root: String, state: ModuleState, session: StoreSession,
-        list: ListKey, options: DehydrateOptions, clock: any WallClock = SystemClock()
+        list: ListKey, options: DehydrateOptions, clock: any WallClock = SystemClock(),
+        catchUp: @escaping @Sendable (_ bytes: Int) throws -> Void = { _ in }
     ) throws(Failure) {
         self.module = module
         self.root = root
@@ -67,10 +71,12 @@ package final class DehydrateStage: Stage {
         self.clock = clock
         self.list = list
         run = list.run
-        started = clock.now()
         baseline = try state.baseline(in: session.store)
         generation = try session.store.index.generation()
-        firstGeneration = try DehydrateStage.firstGeneration(of: list, state, now: generation)
+        let beginning = try Beginning(
+            of: list, state, generation: generation, now: clock.now())
+        firstGeneration = beginning.generation
+        started = beginning.time
         do {
             rootDevice = try Descriptor.open(root, [.readOnly, .directory]).metadata().device
         } catch {
@@ -78,21 +84,41 @@ package final class DehydrateStage: Stage {
         }
         trees = Monitor(
             LazyTrees(
-                session: session, baseline: baseline, state: state, rootDevice: rootDevice))
+                session: session, baseline: baseline, state: state, rootDevice: rootDevice,
+                catchUp: catchUp))
     }
 
-    private static let generationNote = "dehydrate-generation"
+    /// What was so when a list was begun.
+    private struct Beginning {
+        var generation: Int64
+        var time: Timestamp
 
-    /// The store's generation when `list` was begun, kept in the journal.
-    private static func firstGeneration(
-        of list: ListKey, _ state: ModuleState, now generation: Int64
-    ) throws(Failure) -> Int64 {
-        let prefix = Array("\(list) ".utf8)
-        if let note = try state.note(generationNote), note.starts(with: prefix) {
-            return Int64(String(decoding: note[prefix.count...], as: UTF8.self)) ?? -1
+        static let noteName = "dehydrate-begun"
+
+        /// The beginning of `list`, from the journal or now.
+        ///
+        /// The journal knows of one list only. Of a list that went further and is not the one, no
+        /// generation is known: everything is looked up then.
+        init(
+            of list: ListKey, _ state: ModuleState, generation: Int64, now: Timestamp
+        ) throws(Failure) {
+            let fields =
+                try state.note(Beginning.noteName)
+                .map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
+            if fields.count == 3, fields[0] == "\(list)", let begun = Int64(fields[1]),
+                let time = Int128(fields[2])
+            {
+                self.generation = begun
+                self.time = Timestamp(nanosecondsSinceEpoch: time)
+                return
+            }
+            let isNew = try (state.list(list)?.chunks ?? 0) == 0
+            self.generation = isNew ? generation : -1
+            time = now
+            guard isNew else { return }
+            let note = "\(list) \(generation) \(now.nanosecondsSinceEpoch)"
+            try state.change([NoteChange(Beginning.noteName, Array(note.utf8))])
         }
-        try state.change([NoteChange(generationNote, prefix + Array("\(generation)".utf8))])
-        return generation
     }
 
     package func makeWorker() throws -> any StageWorker {
@@ -169,7 +195,7 @@ package final class DehydrateStage: Stage {
             storeGeneration: complete ? generation : -1, time: started)
         completion.notes = [
             NoteChange(PendingSnapshot.noteName, nil),
-            NoteChange(DehydrateStage.generationNote, nil),
+            NoteChange(Beginning.noteName, nil),
         ]
         return completion
     }

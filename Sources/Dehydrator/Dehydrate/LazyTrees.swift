@@ -17,15 +17,20 @@ struct LazyTrees {
     private let baseline: Baseline?
     private let state: ModuleState
     private let rootDevice: UInt64
+    private let catchUp: @Sendable (_ bytes: Int) throws -> Void
     // Chunks of the last list, from its beginning, that were found unchanged.
     private var skipped = 0
     /// Whether trees are built: something changed.
     private(set) var isBuilding = false
 
-    /// - Parameter rootDevice: the device of the module's directory.
+    /// - Parameters:
+    ///   - rootDevice: the device of the module's directory.
+    ///   - catchUp: told of each chunk that is read again, see `DehydrateStage`.
     init(
-        session: StoreSession, baseline: Baseline?, state: ModuleState, rootDevice: UInt64
+        session: StoreSession, baseline: Baseline?, state: ModuleState, rootDevice: UInt64,
+        catchUp: @escaping @Sendable (_ bytes: Int) throws -> Void
     ) {
+        self.catchUp = catchUp
         builder = TreeBuilder(session: session, rootDevice: rootDevice)
         self.baseline = baseline
         self.state = state
@@ -73,6 +78,7 @@ struct LazyTrees {
         guard let baseline, let chunk = try state.chunk(baseline.key, number) else {
             throw Failure(.module, "chunk \(number) of the last snapshot's list is gone")
         }
+        try catchUp(chunk.lines.count)
         try builder.add(TreeFragments(ListDecoder.units(of: chunk), root: rootDevice))
     }
 }

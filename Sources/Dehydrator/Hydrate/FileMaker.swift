@@ -1,11 +1,20 @@
 internal import ContentStore
 internal import Platform
+internal import Stages
+
+/// A file that was made.
+struct MadeFile {
+    var bytes: UInt64
+    /// What of its metadata could not be set: owners and attributes that the target does not take
+    /// are no reason to withhold the content.
+    var problem: SystemError?
+}
 
 /// Makes the files of one directory after the other.
 ///
 /// A file has no name until its content is whole and verified and its metadata set, so that a kill
-/// leaves neither a half file nor anything else. Nothing is synced here: the hydrate syncs the
-/// file system once before it says that it is done.
+/// leaves no half file. Nothing is synced here: the hydrate syncs the file system once before it
+/// says that it is done.
 ///
 /// Calls are saved by making files with their final permissions and by asking only once what the
 /// system makes of them in a directory: the umask, setgid directories, default ACLs and mount
@@ -14,14 +23,15 @@ internal import Platform
 /// Not for use by two threads at once.
 final class FileMaker {
     /// What files of this directory are like that were asked for with `mode`.
-    private struct Made {
+    private struct Known {
         var mode: UInt32
         var metadata: FileMetadata
+        var hasList: Bool
     }
 
     private let restorer: ContentRestorer
     private let directory: OpenDirectory
-    private var made: [Made] = []
+    private var known: [Known] = []
     private var hasUnnamed = true
 
     /// Makes files in `directory`.
@@ -30,26 +40,32 @@ final class FileMaker {
         self.directory = directory
     }
 
-    /// Makes the file `node`, in place of what has its name; returns its bytes.
+    /// Makes the file `node`, in place of what has its name.
     ///
     /// - Throws: `Failure` or `SystemError`; what had the name is then as it was.
-    func make(_ node: TreeNode) throws -> UInt64 {
+    func make(_ node: TreeNode) throws -> MadeFile {
         // Attributes can be set while the owner may write, whatever the final permissions are.
         let mode = node.xattrs.isEmpty ? node.permissions & 0o777 : 0o600
         guard hasUnnamed, let file = try directory.descriptor.makeUnnamed(mode: mode) else {
             hasUnnamed = false
             return try makeNamed(node)
         }
-        let size = try fill(file, node)
-        try finish(file, node, asked: mode)
+        let bytes = try fill(file, node)
+        let problem = try finish(file, node, asked: mode)
         CrashPoint.reached("hydrate-before-name")
         do throws(SystemError) {
             try directory.descriptor.name(file, node.name)
         } catch {
-            guard error.code == Errno.exists else { throw error }
-            let temporary = FileMaker.temporaryName()
-            try directory.descriptor.name(file, temporary)
-            try FileMaker.put(temporary, node.name, in: directory)
+            if error.code == Errno.exists {
+                try replace(node, by: file)
+                return MadeFile(bytes: bytes, problem: problem)
+            }
+            // Without /proc only some may name a file that has no name.
+            guard error.code == Errno.noEntry || error.code == Errno.permission else {
+                throw error
+            }
+            hasUnnamed = false
+            return try makeNamed(node)
         }
         do throws(SystemError) {
             try file.close()
@@ -58,26 +74,42 @@ final class FileMaker {
             try? directory.descriptor.unlink(node.name)
             throw error
         }
-        return size
+        return MadeFile(bytes: bytes, problem: problem)
     }
 
-    /// As `make`, where files cannot be without a name: under a temporary one, for nobody to read.
-    private func makeNamed(_ node: TreeNode) throws -> UInt64 {
-        let temporary = FileMaker.temporaryName()
-        let mode: UInt32 = 0o600
-        let file = try directory.descriptor.open(
-            temporary, [.writeOnly, .create, .exclusive], mode: mode)
-        let size: UInt64
-        do {
-            size = try fill(file, node)
-            try finish(file, node, asked: mode)
+    private func replace(_ node: TreeNode, by file: consuming Descriptor) throws {
+        let temporary = FileMaker.temporaryName(for: node.name)
+        try FileMaker.afresh(temporary, in: directory) { () throws(SystemError) in
+            try directory.descriptor.name(file, temporary)
+        }
+        do throws(SystemError) {
             try file.close()
         } catch {
             try? directory.descriptor.unlink(temporary)
             throw error
         }
         try FileMaker.put(temporary, node.name, in: directory)
-        return size
+    }
+
+    /// As `make`, where files cannot be without a name: under a temporary one, for nobody to read.
+    private func makeNamed(_ node: TreeNode) throws -> MadeFile {
+        let temporary = FileMaker.temporaryName(for: node.name)
+        let mode: UInt32 = 0o600
+        let file = try FileMaker.afresh(temporary, in: directory) { () throws(SystemError) in
+            try directory.descriptor.open(
+                temporary, [.writeOnly, .create, .exclusive], mode: mode)
+        }
+        let made: MadeFile
+        do {
+            let bytes = try fill(file, node)
+            made = MadeFile(bytes: bytes, problem: try finish(file, node, asked: mode))
+            try file.close()
+        } catch {
+            try? directory.descriptor.unlink(temporary)
+            throw error
+        }
+        try FileMaker.put(temporary, node.name, in: directory)
+        return made
     }
 
     private func fill(_ file: borrowing Descriptor, _ node: TreeNode) throws -> UInt64 {
@@ -92,30 +124,59 @@ final class FileMaker {
 
     /// Sets what is not yet as the node says: owner, attributes, permissions, time, in this order,
     /// because changing the owner clears setuid bits, and everything moves the time.
+    ///
+    /// - Returns: the first thing that could not be set; the others are.
     private func finish(
         _ file: borrowing Descriptor, _ node: TreeNode, asked mode: UInt32
-    ) throws(SystemError) {
-        let made = try metadata(of: file, asked: mode)
+    ) throws(SystemError) -> SystemError? {
+        let made = try look(at: file, asked: mode)
+        var problem: SystemError?
         var isMoved = !node.xattrs.isEmpty
-        if effectiveUserIsRoot, made.uid != node.uid || made.gid != node.gid {
-            try file.setOwner(uid: node.uid, gid: node.gid)
+        var isOwned = made.metadata.uid == node.uid && made.metadata.gid == node.gid
+        if effectiveUserIsRoot && !isOwned {
             isMoved = true
+            do throws(SystemError) {
+                try file.setOwner(uid: node.uid, gid: node.gid)
+                isOwned = true
+            } catch {
+                problem = error
+            }
         }
-        for attribute in node.xattrs { try file.set(attribute) }
-        if isMoved || made.permissions != node.permissions {
-            try file.setPermissions(node.permissions)
+        if made.hasList {
+            // The directory gives its files an access list that the snapshot knows nothing of.
+            isMoved = true
+            do throws(SystemError) {
+                _ = try file.removeAttribute(FileMaker.accessList)
+            } catch {
+                problem = problem ?? error
+            }
+        }
+        for attribute in node.xattrs {
+            do throws(SystemError) {
+                try file.set(attribute)
+            } catch {
+                problem = problem ?? error
+            }
+        }
+        let permissions = MetadataWriter.permissions(of: node.permissions, isOwned: isOwned)
+        if isMoved || made.metadata.permissions != permissions {
+            try file.setPermissions(permissions)
         }
         try file.setModified(node.mtime)
+        return problem
     }
 
+    private static let accessList = Array("system.posix_acl_access".utf8)
+
     /// What a new file is like, by the first one that was asked for with the same mode.
-    private func metadata(
-        of file: borrowing Descriptor, asked mode: UInt32
-    ) throws(SystemError) -> FileMetadata {
-        for known in made where known.mode == mode { return known.metadata }
-        let metadata = try file.metadata()
-        made.append(Made(mode: mode, metadata: metadata))
-        return metadata
+    private func look(
+        at file: borrowing Descriptor, asked mode: UInt32
+    ) throws(SystemError) -> Known {
+        for known in known where known.mode == mode { return known }
+        let hasList = try file.removeAttribute(FileMaker.accessList)
+        let made = Known(mode: mode, metadata: try file.metadata(), hasList: hasList)
+        known.append(made)
+        return made
     }
 
     /// Gives a whole file, link or special file its name.
@@ -134,8 +195,21 @@ final class FileMaker {
         }
     }
 
-    /// A name that no module has, for what is not whole yet.
-    static func temporaryName() -> [UInt8] {
-        AtomicFile.temporaryName(for: Array(".cistern".utf8))
+    /// Does what makes `temporary`, after removing what a killed hydrate left under that name.
+    static func afresh<R: ~Copyable>(
+        _ temporary: [UInt8], in directory: OpenDirectory, _ body: () throws(SystemError) -> R
+    ) throws(SystemError) -> R {
+        do throws(SystemError) {
+            return try body()
+        } catch {
+            guard error.code == Errno.exists else { throw error }
+        }
+        try directory.descriptor.unlink(temporary)
+        return try body()
+    }
+
+    /// A name for what is not whole yet: the same for each try, so that only one can be left.
+    static func temporaryName(for name: [UInt8]) -> [UInt8] {
+        Array(".cistern-hydrate-\(SHA256Hasher.hash(name.span).short)".utf8)
     }
 }

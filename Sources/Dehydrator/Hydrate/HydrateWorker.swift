@@ -30,16 +30,23 @@ final class HydrateWorker {
         do {
             directory = try directories.directory(files.directory[...])
             missing = files.isFresh ? files.nodes : differing(files, in: directory, &result)
-            try readAhead(missing)
         } catch {
             for node in files.nodes { result.fail(files.path(node), error) }
+            return result
+        }
+        do {
+            try readAhead(missing)
+        } catch {
+            for node in missing { result.fail(files.path(node), error) }
             return result
         }
         let maker = FileMaker(restorer, in: directory)
         for node in missing {
             do {
-                result.bytes += try maker.make(node)
+                let made = try maker.make(node)
+                result.bytes += made.bytes
                 result.files += 1
+                if let problem = made.problem { result.fail(files.path(node), problem) }
             } catch {
                 result.fail(files.path(node), error)
             }
@@ -95,8 +102,21 @@ final class HydrateWorker {
     ) throws(SystemError) {
         let isOwned =
             !effectiveUserIsRoot || (metadata.uid == node.uid && metadata.gid == node.gid)
-        if isOwned, metadata.permissions == node.permissions, node.xattrs.isEmpty { return }
+        let path = MetadataWriter.path(node.name, in: directory)
+        let attributes = try ExtendedAttributes.read(path: path)
+            .filter { !HydrateWorker.isSystems($0) }
+        let wanted = node.xattrs.filter { !HydrateWorker.isSystems($0) }
+        if isOwned, metadata.permissions == node.permissions, attributes == wanted { return }
+        for attribute in attributes {
+            if node.xattrs.contains(where: { $0.name == attribute.name }) { continue }
+            try ExtendedAttributes.remove(path: path, name: attribute.name)
+        }
         try applyMetadata(node, in: directory)
+    }
+
+    /// Whether the system sets an attribute by rules of its own.
+    private static func isSystems(_ attribute: ExtendedAttribute) -> Bool {
+        attribute.name == Array("security.selinux".utf8)
     }
 
     private func applyMetadata(
@@ -119,11 +139,18 @@ final class HydrateWorker {
 
     // MARK: In order, after the files
 
-    /// Gives a file that is there a further name.
+    /// Gives a file that is there a further name; where it is not what it should be, because it
+    /// could not be made, the name gets a file of its own.
     func link(_ path: [UInt8], _ node: TreeNode, to first: [UInt8]) throws {
         let (source, sourceName) = try directories.parent(of: first)
         let (directory, name) = try directories.parent(of: path)
-        let original = try source.descriptor.metadata(of: sourceName)
+        guard let original = try existing(sourceName, in: source), original.kind == .file,
+            original.size == node.size, original.mtime == node.mtime
+        else {
+            let made = try FileMaker(restorer, in: directory).make(node)
+            if let problem = made.problem { throw problem }
+            return
+        }
         if let there = try existing(name, in: directory),
             there.inode == original.inode, there.device == original.device
         {
@@ -133,8 +160,10 @@ final class HydrateWorker {
             try source.descriptor.link(sourceName, to: name, in: directory.descriptor)
         } catch {
             guard error.code == Errno.exists else { throw error }
-            let temporary = FileMaker.temporaryName()
-            try source.descriptor.link(sourceName, to: temporary, in: directory.descriptor)
+            let temporary = FileMaker.temporaryName(for: name)
+            try FileMaker.afresh(temporary, in: directory) { () throws(SystemError) in
+                try source.descriptor.link(sourceName, to: temporary, in: directory.descriptor)
+            }
             try FileMaker.put(temporary, name, in: directory)
         }
     }
@@ -159,9 +188,11 @@ final class HydrateWorker {
         } catch {
             guard error.code == Errno.exists else { throw error }
         }
-        let temporary = FileMaker.temporaryName()
+        let temporary = FileMaker.temporaryName(for: name)
         do {
-            try create(node, temporary, in: directory)
+            try FileMaker.afresh(temporary, in: directory) { () throws(SystemError) in
+                try create(node, temporary, in: directory)
+            }
             try applyMetadata(node, in: directory, name: temporary)
         } catch {
             try? directory.descriptor.unlink(temporary)

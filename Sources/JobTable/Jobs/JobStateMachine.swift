@@ -15,7 +15,8 @@ package struct JobStatus: Sendable, Equatable {
     /// Whether the worker is to be told to stop.
     package var cancelRequested = false
     package var error: JobError?
-    /// The first lease.
+    /// The first lease since a worker last gave the job back or was lost: time in which nobody
+    /// tried is not time of trying.
     package var started: Timestamp?
     package var finished: Timestamp?
 
@@ -128,7 +129,8 @@ package struct JobStateMachine: Sendable {
         var next = status
         let elapsed = status.started.map { seconds(from: $0, to: now) } ?? 0
         let decision = policy.decide(
-            failure.kind, attempts: status.attempts, elapsed: elapsed, random: random)
+            failure.kind, attempts: max(1, status.attempts - status.deaths), elapsed: elapsed,
+            random: random)
         let action: JobAction
         switch decision {
         case .giveBack:
@@ -150,6 +152,7 @@ package struct JobStateMachine: Sendable {
     ) -> (JobStatus, [JobAction]) {
         var next = status
         next.attempts -= 1
+        next.started = nil
         let action = giveBack(&next, now, at: now)
         return (next, [action ?? .log(kind: "released", text: "")])
     }
@@ -159,6 +162,7 @@ package struct JobStateMachine: Sendable {
     ) -> (JobStatus, [JobAction]) {
         var next = status
         next.deaths += 1
+        next.started = nil
         guard next.deaths >= policy.maximumDeaths else {
             let action = giveBack(&next, now, at: now)
             return (next, [action ?? .log(kind: "worker lost", text: cause)])

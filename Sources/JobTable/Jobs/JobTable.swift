@@ -83,14 +83,3 @@ package protocol JobTable: Sendable {
     /// Events with an id above `after`, oldest first, at most `limit`.
     func events(after: Int64, limit: Int) throws(Failure) -> [JobTableEvent]
 }
-
-extension JobTable {
-    /// Completes a job with the default policy.
-    @discardableResult
-    package func complete(
-        _ job: Int64, worker: ProcessIdentity, progress: JobProgress, outcome: JobOutcome
-    ) throws(Failure) -> Job {
-        try complete(
-            job, worker: worker, progress: progress, outcome: outcome, retry: RetryPolicy())
-    }
-}

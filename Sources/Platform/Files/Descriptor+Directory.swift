@@ -109,9 +109,11 @@ extension Descriptor {
         try call("unlinkat", name) { pointer in unsafe unlinkat(raw, pointer, AT_REMOVEDIR) }
     }
 
-    /// Sets the permission bits of `name`, which must not be a symlink.
+    /// Sets the permission bits of `name`; a symlink is not followed, but an error (ENOTSUP).
     package func setPermissions(_ name: [UInt8], _ permissions: UInt32) throws(SystemError) {
-        try call("fchmodat", name) { pointer in unsafe fchmodat(raw, pointer, permissions, 0) }
+        try call("fchmodat", name) { pointer in
+            unsafe fchmodat(raw, pointer, permissions, AT_SYMLINK_NOFOLLOW)
+        }
     }
 
     /// Sets the owner and group of `name`; of a symlink itself, not of its target.

@@ -50,4 +50,14 @@ extension Descriptor {
             throw SystemError(code, "fsetxattr", printable(attribute.name))
         }
     }
+
+    /// Removes an extended attribute of the open file; false when it has none of that name.
+    package func removeAttribute(_ name: [UInt8]) throws(SystemError) -> Bool {
+        let code = withCString(name) { unsafe cl_remove_open_xattr(raw, $0) == 0 ? 0 : errno }
+        if code == 0 { return true }
+        guard code == ENODATA || code == ENOTSUP else {
+            throw SystemError(code, "fremovexattr", printable(name))
+        }
+        return false
+    }
 }

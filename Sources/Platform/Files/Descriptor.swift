@@ -221,12 +221,6 @@ package struct Descriptor: ~Copyable, Sendable {
         guard lseek(raw, off_t(offset), SEEK_SET) >= 0 else { throw SystemError(errno, "lseek") }
     }
 
-    /// Where data begins at or after `offset`; nil when only a hole is left.
-    package func nextData(from offset: UInt64) -> UInt64? {
-        let at = cl_seek_data(raw, off_t(offset))
-        return at < 0 ? nil : UInt64(at)
-    }
-
     /// Sets the file's length.
     package func truncate(to size: UInt64) throws(SystemError) {
         guard ftruncate(raw, off_t(size)) == 0 else { throw SystemError(errno, "ftruncate") }

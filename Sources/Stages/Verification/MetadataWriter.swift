@@ -18,9 +18,21 @@ package enum MetadataWriter {
             try ExtendedAttributes.set(path: path(name, in: directory), attribute)
         }
         if metadata.kind != .symlink {
-            try directory.descriptor.setPermissions(name, metadata.permissions)
+            // As root the owner is right by now; for others it is whoever runs this.
+            let isOwned =
+                effectiveUserIsRoot || metadata.kind == .directory
+                || (metadata.uid == effectiveUserID && metadata.gid == effectiveGroupID)
+            try directory.descriptor.setPermissions(
+                name, permissions(of: metadata.permissions, isOwned: isOwned))
         }
         try directory.descriptor.setModified(name, metadata.mtime)
+    }
+
+    /// The permissions that a file gets when its owner or group may not be the right one: what
+    /// was meant for them is not given to others, setuid least of all.
+    package static func permissions(of permissions: UInt32, isOwned: Bool) -> UInt32 {
+        if isOwned { return permissions }
+        return permissions & (effectiveUserIsRoot ? 0o700 : 0o1777)
     }
 
     /// A path that leads to `name` in an open directory, for calls that take paths only.

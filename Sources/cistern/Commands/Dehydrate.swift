@@ -116,12 +116,13 @@ struct ManualDehydrate {
     let fresh: Bool
 
     func run() throws -> Stats {
-        let definition = try StageDefinitions.encode(.dehydrate(options), module)
+        let definition = try definition()
         let info = try openList(definition)
         let stage = try DehydrateStage(
             module: module.name, root: module.path, state: state,
             session: handle.newSession(), list: info.key,
-            options: Dehydrator.DehydrateOptions(options, excludes: module.exclude))
+            options: Dehydrator.DehydrateOptions(options, excludes: module.exclude),
+            catchUp: { _ in try Interruption.check() })
         var statistics = StatsAccumulator()
         if let note = info.checkpoint.note { statistics = try StatsAccumulator(state: note.span) }
         for number in 0..<info.chunks {
@@ -140,13 +141,27 @@ struct ManualDehydrate {
         return TeeSink(sink, StreamSink(try Descriptor.standardOutput(), checkpoint: nil))
     }
 
+    /// What a list is only gone on with if it was begun with the same: options, source, and
+    /// snapshot before it.
+    private func definition() throws(Failure) -> [UInt8] {
+        let before = try state.baseline().map { "\($0.key)" } ?? "-"
+        let source = list.map { "list \($0)" } ?? "walk"
+        return try StageDefinitions.encode(.dehydrate(options), module)
+            + Array("\n\(source)\n\(before)".utf8)
+    }
+
     /// An unfinished list of an earlier dehydrate by hand, or a new one.
     private func openList(_ definition: [UInt8]) throws -> ListInfo {
         let unfinished = try state.lists().filter {
             !$0.finished && $0.key.run.hasPrefix(ManualDehydrate.prefix)
         }
         for info in unfinished {
-            if !fresh && info.definition == definition { return info }
+            if !fresh && info.definition == definition {
+                if let last = info.checkpoint.lastPath {
+                    Print.note("going on where an earlier dehydrate stopped: \(printable(last))")
+                }
+                return info
+            }
             try state.dropList(info.key)
         }
         let now = SystemClock().now()

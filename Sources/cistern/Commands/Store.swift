@@ -81,7 +81,8 @@ struct StoreInfo: ParsableCommand {
             version: store.configuration.version,
             passwordFile: StoreAccess.passwordFile(configuration), localIndex: store.index.path,
             snapshots: try store.snapshots().count,
-            indexFiles: try store.index.indexFiles().count, blobs: try store.index.counts().blobs)
+            indexFiles: try store.index.knownIndexFiles().count,
+            blobs: try store.index.counts().blobs)
         try store.index.packs { _, size, present in
             document.packs += 1
             if present { document.packBytes += size } else { document.packsMissing += 1 }
