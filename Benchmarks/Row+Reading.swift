@@ -46,11 +46,19 @@ extension Row {
         ]
     }
 
+    static let storeCheckSmall = Row(
+        name: "store-check-small", work: "store check --read-data, small files", target: 3
+    ) { workshop in try storeCheck(workshop, workshop.small()) }
+
+    static let storeCheckLarge = Row(
+        name: "store-check-large", work: "store check --read-data, large files", target: 3
+    ) { workshop in try storeCheck(workshop, workshop.large()) }
+
     /// Reading every pack of one and the same store.
-    static let storeCheck = Row(
-        name: "store-check", work: "store check --read-data", target: 3
-    ) { workshop in
-        let fleet = try workshop.dehydrated(workshop.large())
+    private static func storeCheck(
+        _ workshop: Workshop, _ path: String
+    ) throws -> [Contestant] {
+        let fleet = try workshop.dehydrated(path)
         var contestants = [
             Contestant(name: "cistern store check", reads: fleet.store) {
                 fleet.command(["store", "check", "--read-data"]).quiet()

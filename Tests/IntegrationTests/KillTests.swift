@@ -46,7 +46,7 @@ import Testing
 
     /// `CISTERN_KILLS` kills at random times in each stage, of one worker, the dispatcher, or all.
     @Test func randomTimesInEachStage() throws {
-        let kills = setting("CISTERN_KILLS", default: 3)
+        let kills = setting("CISTERN_KILLS", default: 50)
         let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))
         var generator = SeededGenerator(seed: seed)
         let trial = try Trial(files: 4000)
@@ -58,7 +58,7 @@ import Testing
                 try? FileManager.default.removeItem(atPath: log)
                 try trial.run(
                     "CISTERN_SEED=\(seed), kill \(number): \(victim), \(delay) s into \(stage)",
-                    thorough: number % 3 == 1, variables: ["CISTERN_CRASH_LOG": log]
+                    thorough: number % 10 == 1, variables: ["CISTERN_CRASH_LOG": log]
                 ) { running, _ in
                     _ = running.wait { _ in Trial.finishedStages(log) >= index }
                     let end = monotonicSeconds() + delay

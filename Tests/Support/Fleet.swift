@@ -136,11 +136,15 @@ package struct Fleet: Sendable {
     }
 
     /// The names of the store's objects: `data/ab/abcd…`, `index/…`, `snapshots/…`.
+    ///
+    /// A file that was being written when its writer was killed has no object's name yet, and goes
+    /// after a day.
     package func objects(_ kind: String = "") -> Set<String> {
         let found = FileManager.default.enumerator(atPath: "\(store)/\(kind)")
         var names: Set<String> = []
         while let name = found?.nextObject() as? String {
-            if found?.fileAttributes?[.type] as? FileAttributeType == .typeRegular {
+            let isFile = found?.fileAttributes?[.type] as? FileAttributeType == .typeRegular
+            if isFile && !name.contains("-tmp-") {
                 names.insert(name)
             }
         }
