@@ -56,4 +56,36 @@ import Testing
         try scene.fleet.cistern("dehydrate", "data")
         #expect(try scene.roundTrip() == [])
     }
+
+    /// The same the other way round: a run has made a snapshot since the dehydrate was interrupted.
+    @Test func aDehydrateByHandDoesNotGoBackBehindARun() throws {
+        let scene = try Scene { try $0.small($1, count: 300) }
+        let fleet = scene.fleet
+        try fleet.cistern("store", "init")
+        var command = fleet.command(["dehydrate", "data"])
+        command.environment["CISTERN_CRASH_AT"] = "batch-committed:1"
+        let killed = try command.run()
+        try #require(killed.status == .killed(signal: 9), "\(killed)")
+        try add(scene, "!added")
+        try add(scene, "~added")
+        try fleet.cistern("run", "nightly")
+        let again = try fleet.cistern("dehydrate", "data")
+        #expect(!again.errorText.contains("going on"), "\(again)")
+        #expect(fleet.objects("snapshots").count == 2)
+        #expect(try scene.roundTrip() == [])
+    }
+
+    /// With nothing in between it goes on, and says so.
+    @Test func aDehydrateByHandGoesOn() throws {
+        let scene = try Scene { try $0.small($1, count: 300) }
+        let fleet = scene.fleet
+        try fleet.cistern("store", "init")
+        var command = fleet.command(["dehydrate", "data"])
+        command.environment["CISTERN_CRASH_AT"] = "batch-committed:1"
+        let killed = try command.run()
+        try #require(killed.status == .killed(signal: 9), "\(killed)")
+        let again = try fleet.cistern("dehydrate", "data")
+        #expect(again.errorText.contains("going on"), "\(again)")
+        #expect(try scene.roundTrip() == [])
+    }
 }
