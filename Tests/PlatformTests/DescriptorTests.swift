@@ -36,6 +36,18 @@ import Testing
         }
     }
 
+    @Test func permissionsOfASymlinkAreNotThoseOfItsTarget() throws {
+        let folder = try TemporaryFolder()
+        let d = try Descriptor.open(folder.path, [.readOnly, .directory])
+        let file = try d.open(Array("file".utf8), [.writeOnly, .create])
+        try file.setPermissions(0o640)
+        try d.makeSymlink(Array("link".utf8), to: Array("file".utf8))
+        #expect(throws: SystemError.self) { try d.setPermissions(Array("link".utf8), 0o777) }
+        #expect(try file.metadata().permissions == 0o640)
+        try d.setPermissions(Array("file".utf8), 0o4711)
+        #expect(try file.metadata().permissions == 0o4711)
+    }
+
     @Test(arguments: [
         ("none", Errno.noEntry), ("nul\u{0}inside", Errno.noEntry), ("file/x", Errno.notDirectory),
         (String(repeating: "n", count: 256), Errno.nameTooLong),

@@ -7,7 +7,7 @@ import Testing
 /// Trees that no well-meaning program writes, hydrated by the program itself.
 @Suite struct HostileTreeTests {
     /// A store of the program's with a snapshot whose trees are made by hand.
-    private final class Hostile {
+    final class Hostile {
         let folder: TemporaryFolder
         let fleet: Fleet
         let store: Store
@@ -35,6 +35,11 @@ import Testing
             content = try sink.store(Array("evil".utf8).span, .data, batch: 0).id
         }
 
+        /// Stores content of its own and gives its id.
+        func blob(_ bytes: [UInt8]) throws -> Digest {
+            try sink.store(bytes.span, .data, batch: 0).id
+        }
+
         /// Stores a tree of these nodes' JSON, whatever it is.
         func tree(_ nodes: [String]) throws -> Digest {
             let json = Array("{\"nodes\":[\(nodes.joined(separator: ","))]}\n".utf8)
@@ -43,6 +48,16 @@ import Testing
 
         func file(_ name: String) -> String {
             node(name, "file", #","size":4,"links":1,"content":["\#(content)"]"#)
+        }
+
+        /// A file of four bytes with more fields.
+        ///
+        /// - Parameter mode: as Go's FileMode.
+        func file(_ name: String, mode: UInt32 = 420, content: Digest? = nil, _ more: String)
+            -> String
+        {
+            let id = content ?? self.content
+            return node(name, "file", #","size":4,"content":["\#(id)"],\#(more)"#, mode: mode)
         }
 
         func directory(_ name: String, _ tree: Digest) -> String {
@@ -54,8 +69,10 @@ import Testing
         }
 
         /// - Parameter name: as it stands in the JSON.
-        private func node(_ name: String, _ type: String, _ more: String) -> String {
-            let mode = type == "dir" ? 2_147_484_141 : type == "symlink" ? 134_218_239 : 420
+        private func node(
+            _ name: String, _ type: String, _ more: String, mode: UInt32 = 420
+        ) -> String {
+            let mode = type == "dir" ? 2_147_484_141 : type == "symlink" ? 134_218_239 : mode
             return #"{"name":"\#(name)","type":"\#(type)","mode":\#(mode),"#
                 + #""mtime":"2020-01-01T00:00:00Z","uid":0,"gid":0\#(more)}"#
         }

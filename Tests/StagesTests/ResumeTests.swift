@@ -127,6 +127,59 @@ import Testing
         #expect(try bench.check("d", verify: true)[counter: "count-unhealthy"] == 0)
     }
 
+    /// Dehydrates `r` until it dies with some units committed that rely on content.
+    private func half(_ bench: Workbench) throws {
+        try bench.manifest("r")
+        var stopAt = 1
+        var done = 0
+        while done < 20 {
+            #expect(throws: DyingSink.Death.self) { try bench.dehydrate("r", stopAt: stopAt) }
+            done = try bench.state.list(ListKey(run: "r", stage: "dehydrate"))?.chunks ?? 0
+            stopAt += 1
+            try bench.reopen()
+        }
+    }
+
+    /// Another run came between the two halves of a list: which generation the first half relies
+    /// on is not known any more, and what has gone since is counted all the same.
+    @Test func contentLostAfterAnotherRunCameBetweenIsNoticed() throws {
+        let bench = try Workbench()
+        try fill(bench)
+        try half(bench)
+        try bench.manifest("other")
+        try bench.dehydrate("other")
+        let generation = try bench.store.index.generation()
+        #expect(try bench.state.baseline()?.storeGeneration == generation)
+        for key in try bench.memory.objects.keys where key.kind == .pack {
+            try bench.memory.damage(key, nil)
+        }
+        try bench.reopen()
+        #expect(try bench.store.index.generation() > generation)
+        let stats = try bench.dehydrate("r")
+        #expect(stats[counter: "files-lost"] > 0)
+        let baseline = try #require(try bench.state.baseline())
+        #expect(baseline.key.run == "r")
+        #expect(baseline.storeGeneration == -1)
+        // Then the next run looks everything up, and puts it back.
+        try bench.manifest("n")
+        #expect(try bench.dehydrate("n")[counter: "read-bytes"] > 0)
+        try bench.manifest("d")
+        #expect(try bench.check("d", verify: true)[counter: "count-unhealthy"] == 0)
+    }
+
+    /// The module is as it was when the list was begun, not when it was gone on with.
+    @Test func aSnapshotHasTheTimeOfTheBeginning() throws {
+        let bench = try Workbench()
+        try fill(bench)
+        let before = SystemClock().now()
+        try half(bench)
+        let between = SystemClock().now()
+        try bench.dehydrate("r")
+        let time = try #require(try bench.state.baseline()).time
+        #expect(before <= time && time < between)
+        #expect(try snapshots(bench).map(\.snapshot.time) == [time])
+    }
+
     @Test func exactlyWhatTheStoreLostIsReadAgain() throws {
         let bench = try Workbench()
         let lost = noise(3000, seed: 1)

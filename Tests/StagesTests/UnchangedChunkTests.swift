@@ -294,6 +294,32 @@ import Testing
         ).run()
     }
 
+    /// Reading again what was left out takes its time: it tells, and can be stopped.
+    @Test func makingUpForTreesCanBeStopped() throws {
+        let bench = try bench()
+        try bench.store("first")
+        try bench.write("z/~", noise(70, seed: 1000))
+        bench.settle()
+        try bench.manifest("second")
+        let told = Monitor(0)
+        let stage = try DehydrateStage(
+            module: "m", root: bench.module, state: bench.state,
+            session: StoreSession(store: bench.store),
+            list: ListKey(run: "second", stage: "dehydrate"), options: DehydrateOptions(),
+            catchUp: { bytes in
+                told.with { $0 += bytes }
+                throw Failure(.cancelled, "asked to stop")
+            })
+        let failure = #expect(throws: Failure.self) {
+            try bench.perform(stage, "second", after: ["manifest"], onlyFull: true)
+        }
+        #expect(failure?.kind == .cancelled)
+        #expect(told.with { $0 } > 0)
+        try bench.reopen()
+        try bench.dehydrate("second")
+        #expect(try tree(bench) == freshTree(bench, "x"))
+    }
+
     @Test func whatTheStoreMayHaveLostIsLookedUp() throws {
         let bench = try bench()
         try bench.store("first")

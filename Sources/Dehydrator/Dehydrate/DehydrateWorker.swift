@@ -221,14 +221,3 @@ final class DehydrateWorker: StageWorker {
         }
     }
 }
-
-extension FileMetadata {
-    /// Makes the next run read the file again when it changed so shortly before it was read that
-    /// a later change could carry the same time: file systems stamp with the tick of the kernel's
-    /// clock, a few milliseconds, or in whole seconds, two on FAT.
-    fileprivate mutating func distrustIfRecent(_ now: Timestamp) {
-        let age = now.nanosecondsSinceEpoch - ctime.nanosecondsSinceEpoch
-        guard age < (ctime.nanoseconds == 0 ? 2_000_000_000 : 50_000_000) else { return }
-        ctime = Timestamp(nanosecondsSinceEpoch: ctime.nanosecondsSinceEpoch - 1)
-    }
-}

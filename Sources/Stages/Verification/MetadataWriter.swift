@@ -7,25 +7,40 @@ package enum MetadataWriter {
     /// changing the owner clears setuid bits, and everything moves the time.
     ///
     /// - Parameter owners: set owner and group; only root may.
+    /// - Throws: the first thing that could not be set; everything else is set all the same, so
+    ///   that no file is left with the setuid bits cleared and not put back.
     package static func apply(
         _ unit: Unit, name: [UInt8], in directory: OpenDirectory, owners: Bool
     ) throws(SystemError) {
         let metadata = unit.metadata
+        var problem: SystemError?
+        // As root the owner is made right; for others it is whoever runs this.
+        var isOwned =
+            effectiveUserIsRoot || metadata.kind == .directory
+            || (metadata.uid == effectiveUserID && metadata.gid == effectiveGroupID)
         if owners && effectiveUserIsRoot {
-            try directory.descriptor.setOwner(name, uid: metadata.uid, gid: metadata.gid)
+            do throws(SystemError) {
+                try directory.descriptor.setOwner(name, uid: metadata.uid, gid: metadata.gid)
+            } catch {
+                isOwned = false
+                problem = error
+            }
         }
         for attribute in unit.xattrs {
-            try ExtendedAttributes.set(path: path(name, in: directory), attribute)
+            do throws(SystemError) {
+                try ExtendedAttributes.set(path: path(name, in: directory), attribute)
+            } catch {
+                // The path in the error is one of this process's own.
+                problem =
+                    problem ?? SystemError(error.code, error.call, printable(attribute.name))
+            }
         }
         if metadata.kind != .symlink {
-            // As root the owner is right by now; for others it is whoever runs this.
-            let isOwned =
-                effectiveUserIsRoot || metadata.kind == .directory
-                || (metadata.uid == effectiveUserID && metadata.gid == effectiveGroupID)
             try directory.descriptor.setPermissions(
                 name, permissions(of: metadata.permissions, isOwned: isOwned))
         }
         try directory.descriptor.setModified(name, metadata.mtime)
+        if let problem { throw problem }
     }
 
     /// The permissions that a file gets when its owner or group may not be the right one: what

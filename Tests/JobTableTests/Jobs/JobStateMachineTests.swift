@@ -121,4 +121,53 @@ struct JobStateMachineTests {
         #expect(status.attempts == 2)
         #expect(status.errorCount == 1)
     }
+
+    private func after(
+        _ event: JobEvent, _ status: JobStatus, at seconds: Int64
+    ) throws -> JobStatus {
+        let time = Timestamp(seconds: seconds)
+        return try #require(JobStateMachine().after(event, status, now: time, random: 0.5)?.status)
+    }
+
+    /// Lost workers have a limit of their own: a job that lost some has as many tries as another.
+    @Test(arguments: 0...2) func deathsDoNotUseUpTries(deaths: Int) throws {
+        let policy = RetryPolicy()
+        try #require(deaths < policy.maximumDeaths)
+        var status = JobStatus(notBefore: Self.now)
+        for _ in 0..<deaths {
+            status = try after(.leased(Self.lease), status, at: 1000)
+            status = try after(.workerLost(cause: "signal 9"), status, at: 1000)
+            #expect(status.state == .queued)
+        }
+        var waits: [Int64] = []
+        var tries = 0
+        while status.state == .queued {
+            status = try after(.leased(Self.lease), status, at: 1000)
+            status = try after(.failed(Failure(.temporary, "no")), status, at: 1000)
+            if status.state == .queued { waits.append(status.notBefore.seconds - 1000) }
+            tries += 1
+        }
+        #expect(status.state == .failed)
+        #expect(tries == policy.maximumAttempts)
+        #expect(waits == [5, 10, 20, 40, 80])
+        #expect(status.attempts == tries + deaths)
+    }
+
+    /// Time in which nobody tried is not time of trying.
+    @Test(arguments: [JobEvent.released, .workerLost(cause: "lease ran out")])
+    func aJobThatWasGivenBackBeginsItsTimeAnew(event: JobEvent) throws {
+        let idle = Int64(RetryPolicy().maximumTime) * 2
+        var status = JobStatus(notBefore: Self.now)
+        status = try after(.leased(Self.lease), status, at: 1000)
+        status = try after(event, status, at: 1100)
+        #expect(status.state == .queued)
+        #expect(status.started == nil)
+        status = try after(.leased(Self.lease), status, at: 1100 + idle)
+        #expect(status.started == Timestamp(seconds: 1100 + idle))
+        let again = try after(.failed(Failure(.temporary, "no")), status, at: 1101 + idle)
+        #expect(again.state == .queued)
+        // Without a giving back the time is up.
+        let late = try after(.failed(Failure(.temporary, "no")), status, at: 1101 + 2 * idle)
+        #expect(late.state == .failed)
+    }
 }
