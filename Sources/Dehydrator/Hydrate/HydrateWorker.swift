@@ -100,13 +100,17 @@ final class HydrateWorker {
     private func correct(
         _ metadata: FileMetadata, to node: TreeNode, in directory: OpenDirectory
     ) throws(SystemError) {
-        let isOwned =
-            !effectiveUserIsRoot || (metadata.uid == node.uid && metadata.gid == node.gid)
+        let isOwned = metadata.uid == node.uid && metadata.gid == node.gid
+        let permissions = MetadataWriter.permissions(of: node.permissions, isOwned: isOwned)
         let path = MetadataWriter.path(node.name, in: directory)
         let attributes = try ExtendedAttributes.read(path: path)
             .filter { !HydrateWorker.isSystems($0) }
         let wanted = node.xattrs.filter { !HydrateWorker.isSystems($0) }
-        if isOwned, metadata.permissions == node.permissions, attributes == wanted { return }
+        if isOwned || !effectiveUserIsRoot, metadata.permissions == permissions,
+            attributes == wanted
+        {
+            return
+        }
         for attribute in attributes {
             if node.xattrs.contains(where: { $0.name == attribute.name }) { continue }
             try ExtendedAttributes.remove(path: path, name: attribute.name)
