@@ -167,6 +167,8 @@ int cl_remove_xattr(const char *path, const char *name) { return lremovexattr(pa
 
 int cl_remove_open_xattr(int fd, const char *name) { return fremovexattr(fd, name); }
 
+int cl_has_open_xattr(int fd, const char *name) { return fgetxattr(fd, name, NULL, 0) >= 0; }
+
 void cl_name_thread(unsigned long thread, const char *name) { pthread_setname_np(thread, name); }
 
 void cl_bound_heap(void) {

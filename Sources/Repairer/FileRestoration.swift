@@ -63,7 +63,7 @@ final class FileRestoration {
     /// The name that a file has until it is whole: always the same for a path, so that what a
     /// killed repair left is replaced by the next one.
     private static func temporaryName(for path: [UInt8]) -> [UInt8] {
-        Array(".cistern-restore-\(SHA256Hasher.hash(path.span).short)".utf8)
+        Array(".cistern-restore-\(SHA256Hasher.hash(path.span))".utf8)
     }
 
     private func setTime(of directory: OpenDirectory, _ time: Timestamp) throws(SystemError) {

@@ -39,14 +39,20 @@ final class ModuleRun {
     private func dropIfOvertaken() throws(Failure) {
         let baseline = try state.baseline()?.key
         guard baseline?.run != id else { return }
-        let begun = Array("\(id) \(baseline.map { "\($0)" } ?? "-")".utf8)
-        guard try state.note(ModuleRun.begunNote) != begun else { return }
-        for info in try state.lists() where info.key.run == id { try state.dropList(info.key) }
-        try state.change([NoteChange(ModuleRun.begunNote, begun)])
+        let name = ModuleRun.begunPrefix + id
+        let begun = Array((baseline.map { "\($0)" } ?? "-").utf8)
+        guard try state.note(name) != begun else { return }
+        let lists = try state.lists()
+        for info in lists where info.key.run == id { try state.dropList(info.key) }
+        // Notes of runs that have no list any more go with the next one.
+        let kept = Set(lists.map { ModuleRun.begunPrefix + $0.key.run })
+        let old = try state.noteNames()
+            .filter { $0.hasPrefix(ModuleRun.begunPrefix) && !kept.contains($0) && $0 != name }
+        try state.change(old.map { NoteChange($0, nil) } + [NoteChange(name, begun)])
     }
 
-    /// The run that worked on the module last, and the snapshot's list that it began from.
-    private static let begunNote = "run-begun"
+    /// Of each run the snapshot's list that it began from.
+    private static let begunPrefix = "run-begun/"
 
     /// Runs a stage to its end, from its checkpoint; one that is finished already is passed over.
     func perform(_ definition: StageDefinition) throws {

@@ -161,7 +161,7 @@ import Testing
         case .symlink: try finish(hostile, [hostile.symlink(name, to: "nowhere")])
         }
         try write("other content", "\(hostile.target)/\(name)")
-        let hash = SHA256Hasher.hash(Array(name.utf8).span).description.prefix(8)
+        let hash = SHA256Hasher.hash(Array(name.utf8).span)
         let leftover = "\(hostile.target)/.cistern-hydrate-\(hash)"
         try write("half", leftover)
         try hostile.hydrate().expect()

@@ -92,6 +92,7 @@ int cl_set_xattr(const char *path, const char *name, const void *value, size_t s
 int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size);
 int cl_remove_xattr(const char *path, const char *name);
 int cl_remove_open_xattr(int fd, const char *name);
+int cl_has_open_xattr(int fd, const char *name);
 void cl_name_thread(unsigned long thread, const char *name);
 
 // mallopt's parameters are macros. Few arenas, and large blocks always given back to the system.

@@ -24,10 +24,9 @@ package final class ContentRestorer {
 
     /// Writes the content `ids` to an empty open file.
     ///
-    /// Long runs of zeros become holes. Content of at least `DirectWriter.size` is best written
-    /// past the page cache.
+    /// Long runs of zeros become holes.
     ///
-    /// - Parameter direct: write past the page cache.
+    /// - Parameter direct: write past the page cache, see `DirectWriter`.
     /// - Returns: the content's size in bytes.
     /// - Throws: `Failure` when a blob has no good copy, `SystemError` when the file cannot be
     ///   written. What was written until then is verified content, but not all of it.

@@ -93,31 +93,36 @@ package final class DehydrateStage: Stage {
         var generation: Int64
         var time: Timestamp
 
-        static let noteName = "dehydrate-begun"
+        private static let prefix = "dehydrate-begun/"
 
-        /// The beginning of `list`, from the journal or now.
+        static func noteName(_ list: ListKey) -> String { "\(prefix)\(list)" }
+
+        /// The beginning of `list`: now, or as the journal has it.
         ///
-        /// The journal knows of one list only. Of a list that went further and is not the one, no
-        /// generation is known: everything is looked up then.
+        /// Of a list that has content already and no note no generation is known: everything is
+        /// looked up then.
         init(
             of list: ListKey, _ state: ModuleState, generation: Int64, now: Timestamp
         ) throws(Failure) {
-            let fields =
-                try state.note(Beginning.noteName)
-                .map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
-            if fields.count == 3, fields[0] == "\(list)", let begun = Int64(fields[1]),
-                let time = Int128(fields[2])
-            {
-                self.generation = begun
-                self.time = Timestamp(nanosecondsSinceEpoch: time)
+            self.generation = generation
+            time = now
+            let lists = try state.lists()
+            guard lists.first(where: { $0.key == list })?.chunks ?? 0 == 0 else {
+                let fields =
+                    try state.note(Beginning.noteName(list))
+                    .map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
+                let time = fields.last.flatMap { Int128($0) }
+                self.generation = fields.first.flatMap { Int64($0) } ?? -1
+                if let time { self.time = Timestamp(nanosecondsSinceEpoch: time) }
                 return
             }
-            let isNew = try (state.list(list)?.chunks ?? 0) == 0
-            self.generation = isNew ? generation : -1
-            time = now
-            guard isNew else { return }
-            let note = "\(list) \(generation) \(now.nanosecondsSinceEpoch)"
-            try state.change([NoteChange(Beginning.noteName, Array(note.utf8))])
+            // Notes of lists that were dropped go with the next one.
+            let kept = Set(lists.map { Beginning.noteName($0.key) })
+            let old = try state.noteNames()
+                .filter { $0.hasPrefix(Beginning.prefix) && !kept.contains($0) }
+            let note = Array("\(generation) \(now.nanosecondsSinceEpoch)".utf8)
+            try state.change(
+                old.map { NoteChange($0, nil) } + [NoteChange(Beginning.noteName(list), note)])
         }
     }
 
@@ -195,7 +200,7 @@ package final class DehydrateStage: Stage {
             storeGeneration: complete ? generation : -1, time: started)
         completion.notes = [
             NoteChange(PendingSnapshot.noteName, nil),
-            NoteChange(Beginning.noteName, nil),
+            NoteChange(Beginning.noteName(list), nil),
         ]
         return completion
     }

@@ -25,12 +25,13 @@ struct UnchangedLines {
             guard unit.error == nil, UnchangedLines.isPlain(unit.check) else { return nil }
             prefix.removeAll(keepingCapacity: true)
             Codec.encodePrefix(unit, into: &prefix)
-            guard stored.extracting(position...).starts(with: prefix) else { return nil }
+            guard stored.extracting(position...).starts(with: prefix.span) else { return nil }
             let start = position
-            position += prefix.count
-            while position < stored.count, stored[position] != UInt8(ascii: "\n") { position += 1 }
-            guard position < stored.count else { return nil }
-            position += 1
+            guard
+                let end = stored.firstIndex(
+                    of: UInt8(ascii: "\n"), from: position + prefix.count)
+            else { return nil }
+            position = end + 1
             let isFile = unit.metadata.kind == .file
             let line = stored.extracting(start..<position)
             guard append(line, behind: prefix.count, isFile: isFile) else { return nil }
@@ -54,7 +55,7 @@ struct UnchangedLines {
             lines.append(copying: line)
             return rest.count == 2 && rest[0] == UInt8(ascii: "}")
         }
-        guard rest.starts(with: UnchangedLines.content) else { return false }
+        guard rest.starts(with: UnchangedLines.content.span) else { return false }
         var digits = line.count - 2
         guard line[digits] == UInt8(ascii: "}") else { return false }
         let end = digits
@@ -81,13 +82,7 @@ struct UnchangedLines {
 }
 
 extension Span<UInt8> {
-    fileprivate func starts(with other: [UInt8]) -> Bool {
-        guard count >= other.count else { return false }
-        for i in 0..<other.count where self[i] != other[i] { return false }
-        return true
-    }
-
     fileprivate func ends(with other: [UInt8]) -> Bool {
-        count >= other.count && extracting((count - other.count)...).starts(with: other)
+        count >= other.count && extracting((count - other.count)...).starts(with: other.span)
     }
 }

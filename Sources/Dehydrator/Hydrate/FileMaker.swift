@@ -29,6 +29,9 @@ final class FileMaker {
         var hasList: Bool
     }
 
+    /// Files of at least this size are written past the page cache.
+    private static let directFrom: UInt64 = 4 << 20
+
     private let restorer: ContentRestorer
     private let directory: OpenDirectory
     private var known: [Known] = []
@@ -114,7 +117,7 @@ final class FileMaker {
 
     private func fill(_ file: borrowing Descriptor, _ node: TreeNode) throws -> UInt64 {
         let size = try restorer.write(
-            node.content ?? [], to: file, direct: node.size >= UInt64(DirectWriter.size))
+            node.content ?? [], to: file, direct: node.size >= FileMaker.directFrom)
         guard size == node.size else {
             throw Failure(
                 .store, "its content has \(size) bytes, the snapshot says \(node.size)")
@@ -146,7 +149,7 @@ final class FileMaker {
             // The directory gives its files an access list that the snapshot knows nothing of.
             isMoved = true
             do throws(SystemError) {
-                _ = try file.removeAttribute(FileMaker.accessList)
+                try file.removeAttribute(FileMaker.accessList)
             } catch {
                 problem = problem ?? error
             }
@@ -159,10 +162,14 @@ final class FileMaker {
             }
         }
         let permissions = MetadataWriter.permissions(of: node.permissions, isOwned: isOwned)
-        if isMoved || made.metadata.permissions != permissions {
-            try file.setPermissions(permissions)
+        do throws(SystemError) {
+            if isMoved || made.metadata.permissions != permissions {
+                try file.setPermissions(permissions)
+            }
+            try file.setModified(node.mtime)
+        } catch {
+            problem = problem ?? error
         }
-        try file.setModified(node.mtime)
         return problem
     }
 
@@ -173,7 +180,7 @@ final class FileMaker {
         at file: borrowing Descriptor, asked mode: UInt32
     ) throws(SystemError) -> Known {
         for known in known where known.mode == mode { return known }
-        let hasList = try file.removeAttribute(FileMaker.accessList)
+        let hasList = file.hasAttribute(FileMaker.accessList)
         let made = Known(mode: mode, metadata: try file.metadata(), hasList: hasList)
         known.append(made)
         return made
@@ -210,6 +217,6 @@ final class FileMaker {
 
     /// A name for what is not whole yet: the same for each try, so that only one can be left.
     static func temporaryName(for name: [UInt8]) -> [UInt8] {
-        Array(".cistern-hydrate-\(SHA256Hasher.hash(name.span).short)".utf8)
+        Array(".cistern-hydrate-\(SHA256Hasher.hash(name.span))".utf8)
     }
 }

@@ -34,10 +34,19 @@ package struct HydrateResult: Sendable, Equatable {
     /// The first failures, with their paths.
     package var failures: [String] = []
 
+    /// Names of files with further names that could not be made: those must not become links.
+    var brokenLinks: Set<[UInt8]> = []
+
     /// At most this many failures are told; all are counted.
     package static let failureLimit = 100
 
     package init() {}
+
+    /// Notes that a file could not be made.
+    mutating func fail(_ path: [UInt8], _ node: TreeNode, _ error: any Error) {
+        if node.links > 1 { brokenLinks.insert(path) }
+        fail(path, error)
+    }
 
     mutating func fail(_ path: [UInt8], _ error: any Error) {
         failed += 1

@@ -31,13 +31,13 @@ final class HydrateWorker {
             directory = try directories.directory(files.directory[...])
             missing = files.isFresh ? files.nodes : differing(files, in: directory, &result)
         } catch {
-            for node in files.nodes { result.fail(files.path(node), error) }
+            for node in files.nodes { result.fail(files.path(node), node, error) }
             return result
         }
         do {
             try readAhead(missing)
         } catch {
-            for node in missing { result.fail(files.path(node), error) }
+            for node in missing { result.fail(files.path(node), node, error) }
             return result
         }
         let maker = FileMaker(restorer, in: directory)
@@ -48,7 +48,7 @@ final class HydrateWorker {
                 result.files += 1
                 if let problem = made.problem { result.fail(files.path(node), problem) }
             } catch {
-                result.fail(files.path(node), error)
+                result.fail(files.path(node), node, error)
             }
         }
         return result
@@ -77,7 +77,7 @@ final class HydrateWorker {
                     differing.append(node)
                 }
             } catch {
-                result.fail(files.path(node), error)
+                result.fail(files.path(node), node, error)
             }
         }
         return differing
@@ -103,24 +103,34 @@ final class HydrateWorker {
         let isOwned = metadata.uid == node.uid && metadata.gid == node.gid
         let permissions = MetadataWriter.permissions(of: node.permissions, isOwned: isOwned)
         let path = MetadataWriter.path(node.name, in: directory)
-        let attributes = try ExtendedAttributes.read(path: path)
-            .filter { !HydrateWorker.isSystems($0) }
-        let wanted = node.xattrs.filter { !HydrateWorker.isSystems($0) }
-        if isOwned || !effectiveUserIsRoot, metadata.permissions == permissions,
-            attributes == wanted
+        let there = try ExtendedAttributes.read(path: path)
+        let foreign = there.filter { attribute in
+            HydrateWorker.isRemovable(attribute.name)
+                && !node.xattrs.contains { $0.name == attribute.name }
+        }
+        if foreign.isEmpty, isOwned || !effectiveUserIsRoot, metadata.permissions == permissions,
+            node.xattrs.allSatisfy(there.contains)
         {
             return
         }
-        for attribute in attributes {
-            if node.xattrs.contains(where: { $0.name == attribute.name }) { continue }
-            try ExtendedAttributes.remove(path: path, name: attribute.name)
+        var problem: SystemError?
+        for attribute in foreign {
+            do throws(SystemError) {
+                try ExtendedAttributes.remove(path: path, name: attribute.name)
+            } catch {
+                problem = error
+            }
         }
         try applyMetadata(node, in: directory)
+        if let problem { throw problem }
     }
 
-    /// Whether the system sets an attribute by rules of its own.
-    private static func isSystems(_ attribute: ExtendedAttribute) -> Bool {
-        attribute.name == Array("security.selinux".utf8)
+    /// Whether an attribute that the snapshot does not have may be taken away.
+    ///
+    /// Those may that people set and that give rights; the others are the target's own.
+    private static func isRemovable(_ name: [UInt8]) -> Bool {
+        name.starts(with: "user.".utf8) || name.starts(with: "system.posix_acl_".utf8)
+            || name == Array("security.capability".utf8)
     }
 
     private func applyMetadata(
@@ -143,13 +153,16 @@ final class HydrateWorker {
 
     // MARK: In order, after the files
 
-    /// Gives a file that is there a further name; where it is not what it should be, because it
-    /// could not be made, the name gets a file of its own.
-    func link(_ path: [UInt8], _ node: TreeNode, to first: [UInt8]) throws {
-        let (source, sourceName) = try directories.parent(of: first)
+    /// Gives the file `first` a further name; where that could not be made (nil), or is not of the
+    /// right size, the name gets a file of its own.
+    func link(_ path: [UInt8], _ node: TreeNode, to first: [UInt8]?) throws {
         let (directory, name) = try directories.parent(of: path)
-        guard let original = try existing(sourceName, in: source), original.kind == .file,
-            original.size == node.size, original.mtime == node.mtime
+        let source = try first.map { (first) throws(SystemError) in
+            try directories.parent(of: first)
+        }
+        guard let (source, sourceName) = source,
+            let original = try existing(sourceName, in: source), original.kind == .file,
+            original.size == node.size
         else {
             let made = try FileMaker(restorer, in: directory).make(node)
             if let problem = made.problem { throw problem }
@@ -193,16 +206,17 @@ final class HydrateWorker {
             guard error.code == Errno.exists else { throw error }
         }
         let temporary = FileMaker.temporaryName(for: name)
-        do {
-            try FileMaker.afresh(temporary, in: directory) { () throws(SystemError) in
-                try create(node, temporary, in: directory)
-            }
+        try FileMaker.afresh(temporary, in: directory) { () throws(SystemError) in
+            try create(node, temporary, in: directory)
+        }
+        var problem: SystemError?
+        do throws(SystemError) {
             try applyMetadata(node, in: directory, name: temporary)
         } catch {
-            try? directory.descriptor.unlink(temporary)
-            throw error
+            problem = error
         }
         try FileMaker.put(temporary, name, in: directory)
+        if let problem { throw problem }
     }
 
     private func create(

@@ -30,6 +30,8 @@ package struct Hydrator {
         progress: (_ entries: UInt64, _ bytes: UInt64) -> Void = { _, _ in }
     ) throws -> HydrateResult {
         let isFresh = try prepareTarget()
+        let lock = try lockTarget()
+        defer { withExtendedLifetime(lock) {} }
         let planner = try HydratePlanner(store: store, target: target, delete: options.delete)
         try planner.begin(tree: tree, node: try node ?? rootNode(), isFresh: isFresh)
         let finisher = try HydrateWorker(store: store, target: target, verify: false)
@@ -71,7 +73,7 @@ package struct Hydrator {
             switch step {
             case .files: return
             case .link(let path, let node, let first):
-                try worker.link(path, node, to: first)
+                try worker.link(path, node, to: result.brokenLinks.contains(first) ? nil : first)
             case .special(let path, let node):
                 try worker.makeSpecial(path, node)
             case .leave(let path, let node):
@@ -99,6 +101,18 @@ package struct Hydrator {
         }
     }
 
+    /// Two that fill one directory at once would take each other's temporary files.
+    private func lockTarget() throws(Failure) -> FileLock? {
+        do {
+            return try FileLock(directory: target)
+        } catch {
+            guard error.code == Errno.again else {
+                throw Failure(.module, "the target \(target) cannot be locked", cause: "\(error)")
+            }
+            throw Failure(.locked, "another process fills \(target)", hint: "Wait for it to end")
+        }
+    }
+
     /// Snapshots of several paths have no node for their root: the target stays as it is.
     private func rootNode() throws -> TreeNode {
         let metadata = try Descriptor.open(target, [.readOnly, .directory]).metadata()
@@ -116,6 +130,7 @@ extension HydrateResult {
         unchanged += other.unchanged
         others += other.others
         failed += other.failed
+        brokenLinks.formUnion(other.brokenLinks)
         failures += other.failures.prefix(HydrateResult.failureLimit - failures.count)
     }
 }

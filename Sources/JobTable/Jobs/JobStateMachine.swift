@@ -152,8 +152,8 @@ package struct JobStateMachine: Sendable {
     ) -> (JobStatus, [JobAction]) {
         var next = status
         next.attempts -= 1
-        next.started = nil
         let action = giveBack(&next, now, at: now)
+        if action == nil { next.started = nil }
         return (next, [action ?? .log(kind: "released", text: "")])
     }
 
@@ -162,9 +162,9 @@ package struct JobStateMachine: Sendable {
     ) -> (JobStatus, [JobAction]) {
         var next = status
         next.deaths += 1
-        next.started = nil
         guard next.deaths >= policy.maximumDeaths else {
             let action = giveBack(&next, now, at: now)
+            if action == nil { next.started = nil }
             return (next, [action ?? .log(kind: "worker lost", text: cause)])
         }
         if next.cancelRequested {

@@ -26,7 +26,7 @@ package enum AtomicFile {
         do throws(SystemError) {
             let file = try directory.open(
                 temporary, [.writeOnly, .create, .exclusive], mode: mode)
-            try file.writeDirect(bytes)
+            try write(bytes, to: file)
             try file.sync()
             try file.close()
             if replacing {
@@ -41,6 +41,18 @@ package enum AtomicFile {
             throw error
         }
         try directory.sync()
+    }
+
+    /// Large files, of which packs are most, are written once and seldom read again: they go past
+    /// the page cache.
+    private static func write(
+        _ bytes: Span<UInt8>, to file: borrowing Descriptor
+    ) throws(SystemError) {
+        guard bytes.count >= DirectWriter.size else { return try file.write(bytes) }
+        let writer = DirectWriter()
+        writer.begin(file)
+        try writer.append(bytes, to: file)
+        _ = try writer.finish(file)
     }
 
     /// As `write`, with the first `size` bytes of an open file, in memory of one block.

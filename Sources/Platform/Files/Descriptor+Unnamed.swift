@@ -51,13 +51,16 @@ extension Descriptor {
         }
     }
 
-    /// Removes an extended attribute of the open file; false when it has none of that name.
-    package func removeAttribute(_ name: [UInt8]) throws(SystemError) -> Bool {
+    /// Whether the open file has an extended attribute of that name.
+    package func hasAttribute(_ name: [UInt8]) -> Bool {
+        withCString(name) { unsafe cl_has_open_xattr(raw, $0) != 0 }
+    }
+
+    /// Removes an extended attribute of the open file.
+    package func removeAttribute(_ name: [UInt8]) throws(SystemError) {
         let code = withCString(name) { unsafe cl_remove_open_xattr(raw, $0) == 0 ? 0 : errno }
-        if code == 0 { return true }
-        guard code == ENODATA || code == ENOTSUP else {
+        guard code == 0 || code == ENODATA else {
             throw SystemError(code, "fremovexattr", printable(name))
         }
-        return false
     }
 }

@@ -10,7 +10,7 @@ internal import Glibc
 /// the cache is used. One file after the other; not for use by two threads at once.
 @safe package final class DirectWriter {
     /// Bytes of one write, and of the buffer.
-    package static let size = 4 << 20
+    package static let size = 1 << 20
     /// No device has larger blocks, and the memory has to be aligned alike.
     private static let alignment = 4096
     /// Holes are kept in steps of this size, the block size of most file systems and more.

@@ -22,4 +22,16 @@ package final class FileLock: Sendable {
             guard code == EINTR else { throw SystemError(code, "flock", path) }
         }
     }
+
+    /// Takes the lock on a directory that exists; nil where the file system locks no directories.
+    ///
+    /// - Throws: EWOULDBLOCK when another process holds it.
+    package init?(directory path: String) throws(SystemError) {
+        file = try Descriptor.open(path, [.readOnly, .directory])
+        while cl_flock_exclusive(file.raw) != 0 {
+            let code = errno
+            if code == EWOULDBLOCK { throw SystemError(code, "flock", path) }
+            guard code == EINTR else { return nil }
+        }
+    }
 }

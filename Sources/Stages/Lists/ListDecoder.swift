@@ -22,8 +22,7 @@ package enum ListDecoder {
         let bytes = chunk.lines.span
         var start = 0
         while start < bytes.count {
-            var end = start
-            while end < bytes.count && bytes[end] != 0x0A { end += 1 }
+            let end = bytes.firstIndex(of: 0x0A, from: start) ?? bytes.count
             switch try Codec.decode(bytes.extracting(start..<end)) {
             case .unit(let unit):
                 units.append(unit)

@@ -14,10 +14,11 @@ package enum MetadataWriter {
     ) throws(SystemError) {
         let metadata = unit.metadata
         var problem: SystemError?
-        // As root the owner is made right; for others it is whoever runs this.
-        var isOwned =
-            effectiveUserIsRoot || metadata.kind == .directory
-            || (metadata.uid == effectiveUserID && metadata.gid == effectiveGroupID)
+        var isOwned = true
+        if !effectiveUserIsRoot && metadata.kind != .directory {
+            let now = try directory.descriptor.metadata(of: name)
+            isOwned = now.uid == metadata.uid && now.gid == metadata.gid
+        }
         if owners && effectiveUserIsRoot {
             do throws(SystemError) {
                 try directory.descriptor.setOwner(name, uid: metadata.uid, gid: metadata.gid)
@@ -35,9 +36,13 @@ package enum MetadataWriter {
                     problem ?? SystemError(error.code, error.call, printable(attribute.name))
             }
         }
-        if metadata.kind != .symlink {
-            try directory.descriptor.setPermissions(
-                name, permissions(of: metadata.permissions, isOwned: isOwned))
+        do throws(SystemError) {
+            if metadata.kind != .symlink {
+                try directory.descriptor.setPermissions(
+                    name, permissions(of: metadata.permissions, isOwned: isOwned))
+            }
+        } catch {
+            problem = problem ?? error
         }
         try directory.descriptor.setModified(name, metadata.mtime)
         if let problem { throw problem }
