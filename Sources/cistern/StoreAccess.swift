@@ -73,6 +73,18 @@ final class StoreHandle: Sendable {
             store: store, confirmLock: { [lock] () throws(Failure) in try lock.check() })
     }
 
+    /// Removes the locks that killed workers of this host left in the store, if there are any:
+    /// nobody else comes who would, once the last job is done.
+    static func removeAbandonedLocks(_ configuration: Configuration) {
+        do throws(Failure) {
+            guard try StoreAccess.hasAbandonedLocks(configuration) else { return }
+            // Whoever takes a lock removes those of the dead.
+            try open(configuration).close()
+        } catch {
+            Print.note("a lock of a killed worker stays in the store: \(error)")
+        }
+    }
+
     /// Gives the store back.
     func close() throws(Failure) {
         try lock.release()
@@ -139,6 +151,30 @@ enum StoreAccess {
                     : "`cistern store init` makes it")
         }
         return try FileBackend(path: path, create: mayCreate)
+    }
+
+    /// Whether a local index knows of locks whose process is dead.
+    static func hasAbandonedLocks(_ configuration: Configuration) throws(Failure) -> Bool {
+        guard isKnown(configuration) else { return false }
+        let folder = "\(configuration.state)/stores"
+        let suffix = Array(".sqlite".utf8)
+        var ids: [Digest] = []
+        do throws(SystemError) {
+            try Descriptor.open(folder, [.readOnly, .directory]).readDirectory { name, _ in
+                guard name.count == 64 + suffix.count,
+                    name.extracting(64...).starts(with: suffix.span),
+                    let id = Digest(hex: name.extracting(..<64))
+                else { return }
+                ids.append(id)
+            }
+        } catch {
+            throw Failure(.module, "\(folder) cannot be read", cause: "\(error)")
+        }
+        for id in ids {
+            let index = try BlobIndex(path: "\(folder)/\(id).sqlite", storeID: "\(id)")
+            if try !index.abandonedLocks().isEmpty { return true }
+        }
+        return false
     }
 
     /// Whether this state has worked with a store before.

@@ -193,7 +193,7 @@ extension BlobIndex {
     }
 
     /// The lock files that dead processes of this host left.
-    func abandonedLocks() throws(Failure) -> [Digest] {
+    package func abandonedLocks() throws(Failure) -> [Digest] {
         try read { db in
             try Row.fetchAll(db, sql: "SELECT id, session FROM own_lock").compactMap { row in
                 BlobIndex.isLive(row[1]) ? nil : Digest(data: row[0])

@@ -83,7 +83,7 @@ extension SQLiteJobTable {
         retry: RetryPolicy
     ) throws(Failure) -> Job {
         let now = clock.now()
-        return try write { db in
+        let ended = try write { db -> Job in
             guard let held = try self.leased(db, job, worker) else {
                 throw Failure(
                     .locked, "job \(job) is not this worker's any more",
@@ -105,6 +105,8 @@ extension SQLiteJobTable {
             CrashPoint.reached("job-ending")
             return ended
         }
+        CrashPoint.reached("job-ended")
+        return ended
     }
 
     package func workerDied(

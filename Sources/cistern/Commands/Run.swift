@@ -54,6 +54,7 @@ struct RunCommand: ParsableCommand {
             observe: { reporter.update($0) })
         let report = try dispatcher.run(
             request, workers: workers, fallbackWorkers: configuration.workers)
+        StoreHandle.removeAbandonedLocks(configuration)
         try reporter.finish(report)
         try end(report)
     }
