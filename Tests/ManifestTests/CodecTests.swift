@@ -177,7 +177,7 @@ import Testing
         #expect(throws: Failure.self) { try decoded(line) }
     }
 
-    @Test func mutatedLinesNeverTrap() throws {
+    @Test func survivesFuzzing() throws {
         var random = RandomUnits(seed: 3)
         let corpus = (0..<200).map { _ in Array(encoded(random.line()).dropLast()) }
         fuzz("unit codec", corpus: corpus, rounds: 200_000) { bytes in

@@ -115,7 +115,7 @@ import Testing
         #expect(failure?.cause?.contains("at most") == true)
     }
 
-    @Test func randomBytesNeverTrap() throws {
+    @Test func survivesFuzzing() throws {
         var big = TreeCodecTests.node("b\u{2028}\"\\")
         big.xattrs = [ExtendedAttribute(name: Array("user.a".utf8), value: [1, 2])]
         big.content = [Digest(words: (1, 2, 3, 4))]
