@@ -25,9 +25,6 @@ final class StageRunner: JobRunner {
             try run.perform(stage)
             try run.add(stage.kind, to: &summary)
         }
-        // A job whose stages had all ended when its worker died needs nothing of the store, but
-        // that worker's lock is still there: opening takes it away.
-        if pipeline.stages.contains(where: { $0.kind != .manifest }) { _ = try openStore() }
         try run.keepRuns(pipeline.keepRuns ?? configuration.keepRuns)
         let encoded = try summary.result.encoded()
         return summary.result.note == nil ? .done(result: encoded) : .partly(result: encoded)

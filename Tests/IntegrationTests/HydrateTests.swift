@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import TestSupport
 import Testing
 
@@ -209,5 +210,19 @@ import Testing
         }
         try scene.fleet.cistern("hydrate", "data", "--to", target)
         #expect(try TreeComparison.differences(scene.module, target) == [])
+    }
+
+    /// Two at once would take each other's temporary files.
+    @Test func oneAtATimeFillsADirectory() throws {
+        let scene = try Scene { try $0.small($1, count: 3) }
+        try scene.fleet.cistern("dehydrate", "data")
+        let target = try folder()("copy")
+        try FileManager.default.createDirectory(
+            atPath: target, withIntermediateDirectories: false)
+        let other = try #require(try FileLock(directory: target))
+        let refused = try scene.fleet.cistern("hydrate", "data", "--to", target, expecting: 4)
+        #expect(refused.errorText.contains(target), "\(refused)")
+        #expect(Corpus.files(target) == [])
+        withExtendedLifetime(other) {}
     }
 }

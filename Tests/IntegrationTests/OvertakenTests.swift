@@ -8,6 +8,14 @@ import Testing
         try Data(name.utf8).write(to: URL(fileURLWithPath: "\(scene.module)/\(name)"))
     }
 
+    /// A command that dies at `point`.
+    private func die(_ scene: Scene, at point: String, _ arguments: String...) throws {
+        var command = scene.fleet.command(arguments)
+        command.environment["CISTERN_CRASH_AT"] = point
+        let killed = try command.run()
+        try #require(killed.status == .killed(signal: 9), "\(killed)")
+    }
+
     /// What an interrupted run has listed is older than the snapshot that was made meanwhile.
     @Test(arguments: ["batch-committed:4", "stage-batches-done:4"], [false, true])
     func aRunDoesNotGoBackBehindALaterSnapshot(point: String, hasSnapshot: Bool) throws {
@@ -47,10 +55,7 @@ import Testing
         var command = scene.fleet.command(["manifest", "data"])
         command.output = list
         try command.run().expect()
-        command = scene.fleet.command(["dehydrate", "data", "--list", list])
-        command.environment["CISTERN_CRASH_AT"] = point
-        let killed = try command.run()
-        try #require(killed.status == .killed(signal: 9), "\(killed)")
+        try die(scene, at: point, "dehydrate", "data", "--list", list)
         try add(scene, "!added")
         try add(scene, "~added")
         try scene.fleet.cistern("dehydrate", "data")
@@ -62,10 +67,7 @@ import Testing
         let scene = try Scene { try $0.small($1, count: 300) }
         let fleet = scene.fleet
         try fleet.cistern("store", "init")
-        var command = fleet.command(["dehydrate", "data"])
-        command.environment["CISTERN_CRASH_AT"] = "batch-committed:1"
-        let killed = try command.run()
-        try #require(killed.status == .killed(signal: 9), "\(killed)")
+        try die(scene, at: "batch-committed:1", "dehydrate", "data")
         try add(scene, "!added")
         try add(scene, "~added")
         try fleet.cistern("run", "nightly")
@@ -80,10 +82,7 @@ import Testing
         let scene = try Scene { try $0.small($1, count: 300) }
         let fleet = scene.fleet
         try fleet.cistern("store", "init")
-        var command = fleet.command(["dehydrate", "data"])
-        command.environment["CISTERN_CRASH_AT"] = "batch-committed:1"
-        let killed = try command.run()
-        try #require(killed.status == .killed(signal: 9), "\(killed)")
+        try die(scene, at: "batch-committed:1", "dehydrate", "data")
         let again = try fleet.cistern("dehydrate", "data")
         #expect(again.errorText.contains("going on"), "\(again)")
         #expect(try scene.roundTrip() == [])

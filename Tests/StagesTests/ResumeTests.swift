@@ -92,16 +92,7 @@ import Testing
     func contentLostBetweenTwoHalvesIsNoticed(forgetIndex: Bool) throws {
         let bench = try Workbench()
         try fill(bench)
-        try bench.manifest("r")
-        var stopAt = 1
-        var done = 0
-        // Until something was committed that relies on content.
-        while done < 20 {
-            #expect(throws: DyingSink.Death.self) { try bench.dehydrate("r", stopAt: stopAt) }
-            done = try bench.state.list(ListKey(run: "r", stage: "dehydrate"))?.chunks ?? 0
-            stopAt += 1
-            try bench.reopen()
-        }
+        try half(bench)
         for key in try bench.memory.objects.keys where key.kind == .pack {
             try bench.memory.damage(key, nil)
         }

@@ -3,6 +3,11 @@ internal import Platform
 
 /// Look-ups of many blobs at once: one wait for the connection and one lock on the file for all.
 extension BlobIndex {
+    /// What makes a row of `blob` and `pack` a usable copy of the blob of an id and a type.
+    static let isUsableCopy = """
+        blob.id = ? AND blob.type = ? AND blob.bad = 0 AND pack.present = 1 AND pack.state >= 1
+        """
+
     /// A usable copy of each blob, or nil for those that have none.
     func firstLocations(
         _ ids: [Digest], _ type: BlobType
@@ -15,8 +20,7 @@ extension BlobIndex {
                     sql: """
                         SELECT pack.id, blob.offset, blob.stored, blob.plain
                         FROM blob JOIN pack ON pack.pk = blob.pack
-                        WHERE blob.id = ? AND blob.type = ? AND blob.bad = 0
-                            AND pack.present = 1 AND pack.state >= 1 LIMIT 1
+                        WHERE \(BlobIndex.isUsableCopy) LIMIT 1
                         """)
                 for id in ids {
                     let row = try Row.fetchOne(statement, arguments: [id.data, type.rawValue])

@@ -46,8 +46,7 @@ package final class BlobLookup {
                 let statement = try db.cachedStatement(
                     sql: """
                         SELECT 1 FROM blob JOIN pack ON pack.pk = blob.pack
-                        WHERE blob.id = ? AND blob.type = ? AND blob.bad = 0
-                            AND pack.present = 1 AND pack.state >= 1 LIMIT 1
+                        WHERE \(BlobIndex.isUsableCopy) LIMIT 1
                         """)
                 return try ids.indices.filter { i in
                     let found = try Int.fetchOne(

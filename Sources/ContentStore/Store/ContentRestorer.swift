@@ -4,11 +4,8 @@ package import Platform
 ///
 /// Not for use by two threads at once.
 package final class ContentRestorer {
-    /// Holes are kept in steps of this size: the block size of most file systems.
-    private static let holeSize = 64 << 10
-
     private let reader: BlobReader
-    private lazy var direct = DirectWriter()
+    private let writer = FileWriter()
     private var plain: [UInt8] = []
 
     /// Restores from `store`.
@@ -26,71 +23,21 @@ package final class ContentRestorer {
     ///
     /// Long runs of zeros become holes.
     ///
-    /// - Parameter direct: write past the page cache, see `DirectWriter`.
+    /// - Parameter direct: write past the page cache, see `FileWriter`.
     /// - Returns: the content's size in bytes.
     /// - Throws: `Failure` when a blob has no good copy, `SystemError` when the file cannot be
     ///   written. What was written until then is verified content, but not all of it.
     package func write(
         _ ids: [Digest], to file: borrowing Descriptor, direct isDirect: Bool = false
     ) throws -> UInt64 {
-        if isDirect { return try writeDirectly(ids, to: file) }
-        var offset: UInt64 = 0
-        /// Where the last write ended: how long the file is.
-        var written: UInt64 = 0
         var plain = take(&self.plain)
         defer { self.plain = plain }
+        writer.begin(file, direct: isDirect)
         for id in ids {
             plain.removeAll(keepingCapacity: true)
             try reader.read(id, .data, into: &plain)
-            if let end = try write(plain.span, to: file, at: offset) { written = end }
-            offset += UInt64(plain.count)
+            try writer.append(plain.span, to: file)
         }
-        // A hole at the end is not written by anything.
-        if written != offset { try file.truncate(to: offset) }
-        return offset
-    }
-
-    private func writeDirectly(
-        _ ids: [Digest], to file: borrowing Descriptor
-    ) throws -> UInt64 {
-        var plain = take(&self.plain)
-        defer { self.plain = plain }
-        direct.begin(file)
-        for id in ids {
-            plain.removeAll(keepingCapacity: true)
-            try reader.read(id, .data, into: &plain)
-            try direct.append(plain.span, to: file)
-        }
-        return try direct.finish(file)
-    }
-
-    /// Writes what is no hole; says where the last of it ends, nil when all is one.
-    private func write(
-        _ bytes: Span<UInt8>, to file: borrowing Descriptor, at offset: UInt64
-    ) throws(SystemError) -> UInt64? {
-        var end: UInt64?
-        var start = 0
-        var at = 0
-        while at < bytes.count {
-            let next = min(at + ContentRestorer.holeSize, bytes.count)
-            if next - at == ContentRestorer.holeSize && isZero(bytes.extracting(at..<next)) {
-                if start < at {
-                    try file.write(bytes.extracting(start..<at), at: offset + UInt64(start))
-                    end = offset + UInt64(at)
-                }
-                start = next
-            }
-            at = next
-        }
-        if start < bytes.count {
-            try file.write(bytes.extracting(start...), at: offset + UInt64(start))
-            end = offset + UInt64(bytes.count)
-        }
-        return end
-    }
-
-    private func isZero(_ bytes: Span<UInt8>) -> Bool {
-        for i in bytes.indices where bytes[i] != 0 { return false }
-        return true
+        return try writer.finish(file)
     }
 }

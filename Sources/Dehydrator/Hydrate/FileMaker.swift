@@ -166,6 +166,10 @@ final class FileMaker {
             if isMoved || made.metadata.permissions != permissions {
                 try file.setPermissions(permissions)
             }
+        } catch {
+            problem = problem ?? error
+        }
+        do throws(SystemError) {
             try file.setModified(node.mtime)
         } catch {
             problem = problem ?? error

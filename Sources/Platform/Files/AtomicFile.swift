@@ -48,9 +48,9 @@ package enum AtomicFile {
     private static func write(
         _ bytes: Span<UInt8>, to file: borrowing Descriptor
     ) throws(SystemError) {
-        guard bytes.count >= DirectWriter.size else { return try file.write(bytes) }
-        let writer = DirectWriter()
-        writer.begin(file)
+        guard bytes.count >= FileWriter.size else { return try file.write(bytes) }
+        let writer = FileWriter()
+        writer.begin(file, direct: true)
         try writer.append(bytes, to: file)
         _ = try writer.finish(file)
     }

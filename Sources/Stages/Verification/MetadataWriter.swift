@@ -44,7 +44,11 @@ package enum MetadataWriter {
         } catch {
             problem = problem ?? error
         }
-        try directory.descriptor.setModified(name, metadata.mtime)
+        do throws(SystemError) {
+            try directory.descriptor.setModified(name, metadata.mtime)
+        } catch {
+            problem = problem ?? error
+        }
         if let problem { throw problem }
     }
 

@@ -16,7 +16,7 @@ struct DehydrateCommand: ParsableCommand {
             Walks the module (or reads the list of a stage before with --list), stores new and \
             changed files, and writes trees and a snapshot that restic can read. A module where \
             nothing changed adds nothing but the snapshot. A run that was killed goes on where \
-            it stopped; --fresh starts anew.
+            it stopped, unless another has made a snapshot since; --fresh starts anew.
 
             With --list the list is printed to standard output as NDJSON, otherwise a summary.
 

@@ -18,7 +18,8 @@ struct HydrateCommand: ParsableCommand {
 
             Snapshots that restic made are named by --snapshot, without a module.
 
-            Exit codes: 0 everything is there, 3 some entries could not be made (each is named).
+            Exit codes: 0 everything is there, 3 some entries could not be made or not with all \
+            of their metadata (each is named), 4 another process fills the directory.
             """)
 
     @Argument(help: "The module's name; may be left out with --snapshot and --to.")

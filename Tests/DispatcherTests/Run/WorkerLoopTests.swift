@@ -31,10 +31,12 @@ private final class FakeRunner: JobRunner {
         return try SQLiteJobTable(path: folder("jobs.sqlite"))
     }
 
-    private func makeRequest(_ modules: [String], fresh: Bool = false) throws -> RunRequest {
+    private func makeRequest(
+        _ modules: [String], fresh: Bool = false, retry: RetryPolicy = RetryPolicy()
+    ) throws -> RunRequest {
         let pipeline = PipelineDefinition(
             name: "p", modules: [try #require(Glob("*"))],
-            stages: [.manifest(ManifestOptions()), .check(CheckOptions())])
+            stages: [.manifest(ManifestOptions()), .check(CheckOptions())], retry: retry)
         let configuration = Configuration(
             file: "/x/cistern.yaml", state: "/x/state",
             store: StoreSettings(url: "file:/x/store", passwordFile: nil, mirrors: []),
@@ -84,6 +86,21 @@ private final class FakeRunner: JobRunner {
         #expect(found["m3"] == .failed)
         #expect(runner.order.withLock(\.last) == "m3")
         #expect(RunDispatcher.exitCode(try table.jobs(run: run)) == 3)
+    }
+
+    /// How often a job is tried is the pipeline's to say.
+    @Test(arguments: 1...3)
+    func triesAsOftenAsThePipelineSays(attempts: Int) throws {
+        let table = try makeTable()
+        var retry = RetryPolicy()
+        retry.maximumAttempts = attempts
+        retry.baseDelay = 0
+        let request = try makeRequest(["a"], retry: retry)
+        let plan = try RunPlan.make(request, table: table, owner: .current, claimSeconds: 60)
+        let runner = FakeRunner { _, _ in throw Failure(.temporary, "not now") }
+        try WorkerLoop(table: table, run: plan.run.id, runner: runner).work()
+        #expect(runner.order.withLock(\.count) == attempts)
+        #expect(try states(table, plan.run.id) == ["a": .failed])
     }
 
     @Test func otherErrorsFailTheJobWithTheirCause() throws {

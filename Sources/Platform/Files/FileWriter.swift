@@ -1,14 +1,14 @@
 internal import CLinux
 internal import Glibc
 
-/// Writes large new files from front to back past the page cache, with holes for long runs of
-/// zeros.
+/// Writes new files from front to back, with holes for long runs of zeros; large ones past the
+/// page cache, when asked for.
 ///
 /// Through the page cache each byte is copied once more and written back by the kernel's own
 /// threads, which costs more processor time than to decompress and hash it, and pushes out what
 /// others have there. Where the file system cannot do without the cache (O_DIRECT of open(2))
 /// the cache is used. One file after the other; not for use by two threads at once.
-@safe package final class DirectWriter {
+@safe package final class FileWriter {
     /// Bytes of one write, and of the buffer.
     package static let size = 1 << 20
     /// No device has larger blocks, and the memory has to be aligned alike.
@@ -17,7 +17,7 @@ internal import Glibc
     private static let holeSize = 64 << 10
 
     private let buffer = UnsafeMutableRawPointer.allocate(
-        byteCount: DirectWriter.size, alignment: DirectWriter.alignment)
+        byteCount: FileWriter.size, alignment: FileWriter.alignment)
     private var filled = 0
     /// Where in the file the buffer's first byte belongs.
     private var offset: UInt64 = 0
@@ -32,11 +32,13 @@ internal import Glibc
     }
 
     /// Begins with an empty open file, which all calls until `finish` are given.
-    package func begin(_ file: borrowing Descriptor) {
+    ///
+    /// - Parameter direct: write past the page cache.
+    package func begin(_ file: borrowing Descriptor, direct: Bool) {
         filled = 0
         offset = 0
         end = 0
-        isDirect = cl_set_direct(file.raw, 1) == 0
+        isDirect = direct && cl_set_direct(file.raw, 1) == 0
     }
 
     /// Adds `bytes` at the end of the file.
@@ -45,14 +47,14 @@ internal import Glibc
     ) throws(SystemError) {
         var done = 0
         while done < bytes.count {
-            let count = min(DirectWriter.size - filled, bytes.count - done)
+            let count = min(FileWriter.size - filled, bytes.count - done)
             unsafe bytes.extracting(done..<(done + count)).withUnsafeBytes { source in
                 guard let base = source.baseAddress else { return }
                 unsafe (buffer + filled).copyMemory(from: base, byteCount: count)
             }
             filled += count
             done += count
-            guard filled == DirectWriter.size else { return }
+            guard filled == FileWriter.size else { return }
             try flush(filled, to: file)
             offset += UInt64(filled)
             filled = 0
@@ -61,11 +63,11 @@ internal import Glibc
 
     /// Writes what is left; returns the file's length in bytes.
     package func finish(_ file: borrowing Descriptor) throws(SystemError) -> UInt64 {
-        let whole = filled - filled % DirectWriter.alignment
+        // Devices take whole blocks only.
+        let whole = isDirect ? filled - filled % FileWriter.alignment : filled
         try flush(whole, to: file)
         if whole < filled {
-            // Devices take whole blocks only.
-            if isDirect { isDirect = cl_set_direct(file.raw, 0) != 0 }
+            isDirect = cl_set_direct(file.raw, 0) != 0
             try write(whole..<filled, to: file)
         }
         let length = offset + UInt64(filled)
@@ -79,8 +81,8 @@ internal import Glibc
         var start = 0
         var at = 0
         while at < count {
-            let next = min(at + DirectWriter.holeSize, count)
-            if next - at == DirectWriter.holeSize && isZero(at..<next) {
+            let next = min(at + FileWriter.holeSize, count)
+            if next - at == FileWriter.holeSize && isZero(at..<next) {
                 try write(start..<at, to: file)
                 start = next
             }
