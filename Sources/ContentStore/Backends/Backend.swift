@@ -104,10 +104,22 @@ package protocol Backend: AnyObject, Sendable {
     /// Removes an object; one that is not there is a success.
     func remove(_ key: ObjectKey) throws(BackendError)
 
+    /// Removes several objects, in as few requests as the place allows.
+    ///
+    /// After an error some of them may be removed and others not.
+    func remove(_ keys: [ObjectKey]) throws(BackendError)
+
     /// Removes what killed writers left half written and nobody has touched since `time`; a younger
     /// one may be somebody's who writes now.
     ///
     /// - Returns: how many were removed.
     @discardableResult
     func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int
+}
+
+extension Backend {
+    /// One after the other, for places that cannot do better.
+    package func remove(_ keys: [ObjectKey]) throws(BackendError) {
+        for key in keys { try remove(key) }
+    }
 }
