@@ -163,6 +163,10 @@ int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size) 
     return fsetxattr(fd, name, value, size, 0);
 }
 
+int cl_rename_exclusively(int dir, const char *from, const char *to) {
+    return renameat2(dir, from, dir, to, RENAME_NOREPLACE);
+}
+
 int cl_remove_xattr(const char *path, const char *name) { return lremovexattr(path, name); }
 
 int cl_remove_open_xattr(int fd, const char *name) { return fremovexattr(fd, name); }

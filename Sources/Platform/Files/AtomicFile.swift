@@ -32,8 +32,7 @@ package enum AtomicFile {
             if replacing {
                 try directory.rename(temporary, to: name, in: directory)
             } else {
-                try directory.link(temporary, to: name, in: directory)
-                try directory.unlink(temporary)
+                try directory.renameExclusively(temporary, to: name)
             }
         } catch {
             // The first error is the one to tell; a temporary file that stays is found by its name.
