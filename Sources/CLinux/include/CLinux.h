@@ -80,6 +80,12 @@ int cl_pidfd_open(pid_t pid);
 // environ is passed here because two modules of Swift's C library name it.
 int cl_spawn(pid_t *pid, const char *path, char *const argv[]);
 
+// The same with standard output to a descriptor, and with the program looked for in $PATH.
+int cl_spawn_to(pid_t *pid, const char *path, char *const argv[], int output);
+
+// A pipe whose ends no other program gets.
+int cl_pipe(int ends[2]);
+
 // The rest are plain calls that glibc declares for _GNU_SOURCE only.
 int cl_sync_file_system(int fd);
 

@@ -102,6 +102,14 @@ package enum AtomicFile {
         throw SystemError(EFBIG, "read", path)
     }
 
+    /// Puts the file `path` in the place of `other`, durably; both lie in one folder.
+    package static func rename(_ path: String, to other: String) throws(SystemError) {
+        let (folder, name) = split(path)
+        let directory = try Descriptor.open(folder, [.readOnly, .directory])
+        try directory.rename(name, to: split(other).name, in: directory)
+        try directory.sync()
+    }
+
     /// Removes the file at `path`; one that is not there is a success.
     package static func remove(_ path: String) throws(SystemError) {
         let (folder, name) = split(path)
