@@ -32,7 +32,10 @@ struct Cistern: ParsableCommand {
                     Worker.self,
                 ]),
             CommandGroup(
-                name: "Store", subcommands: [Snapshots.self, StoreCommand.self, StateCommand.self]),
+                name: "Store",
+                subcommands: [
+                    Snapshots.self, Prune.self, StoreCommand.self, StateCommand.self,
+                ]),
         ])
 
     static func main() {

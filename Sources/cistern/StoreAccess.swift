@@ -38,11 +38,11 @@ final class StoreHandle: Sendable {
         let backend = try StoreAccess.backend(configuration, creating: creating)
         if creating, try !Store.exists(backend) {
             if !asked { try StoreAccess.checkIsNew(configuration, backend) }
-            try Store.create(on: backend, password: password, cost: StoreAccess.keyCost)
+            let source = PasswordSource(configuration)
+            try Store.create(on: backend, password: password, cost: source.keyCost)
             Print.note(
-                "made a new store at \(backend.location); its password is in "
-                    + StoreAccess.passwordFile(configuration)
-                    + ": keep a copy elsewhere, without it the store cannot be read")
+                "made a new store at \(backend.location); its password is in \(source): "
+                    + "keep a copy elsewhere, without it the store cannot be read")
         }
         let handle = try StoreHandle(
             store: try Store(
@@ -96,12 +96,9 @@ final class StoreHandle: Sendable {
 
 /// Where the configured store is and what opens it.
 enum StoreAccess {
-    /// The password is 256 random bits, which no guessing finds; scrypt needs to cost nothing.
-    static let keyCost = KeyFile.Cost(n: 16384, r: 8, p: 1)
-
-    /// The password file that the configuration names, or the one beside the state.
-    static func passwordFile(_ configuration: Configuration) -> String {
-        configuration.store.passwordFile ?? "\(configuration.state)/store.key"
+    /// The file with the store's password, if it comes from one.
+    static func passwordFile(_ configuration: Configuration) -> String? {
+        if case .file(let path) = PasswordSource(configuration) { path } else { nil }
     }
 
     /// Makes this process the only one that makes the store; nil when it was made before.
@@ -119,7 +116,8 @@ enum StoreAccess {
     static func password(
         _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> [UInt8] {
-        let path = passwordFile(configuration)
+        let source = PasswordSource(configuration)
+        guard case .file(let path) = source else { return try source.read() }
         if creating, Path.kind(path) == nil, !isKnown(configuration) {
             do {
                 try AtomicFile.makeDirectories(Path.folder(of: path))
@@ -131,7 +129,7 @@ enum StoreAccess {
             CrashPoint.reached("password-file-made")
             return password
         }
-        return try PasswordFile.read(path)
+        return try source.read()
     }
 
     /// The backend of the store's URL.

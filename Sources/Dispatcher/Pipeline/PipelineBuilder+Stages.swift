@@ -1,7 +1,7 @@
 /// The `stages` list: each item is a stage's name, or its name with options.
 extension PipelineBuilder {
     static let stageNames = StageKind.allCases.map(\.rawValue)
-    static let laterStages = ["hydrate", "mirror", "prune", "scrub"]
+    static let laterStages = ["hydrate", "mirror", "scrub"]
 
     mutating func readStages(_ entry: YAMLNode.Entry?, _ place: Place) -> [StageDefinition] {
         let example = "stages: [manifest, check, repair, dehydrate]"
@@ -50,6 +50,9 @@ extension PipelineBuilder {
         case .check: return .check(check(options))
         case .repair: return .repair(repair(options))
         case .dehydrate: return .dehydrate(dehydrate(options))
+        case .prune:
+            _ = reader.mapping(options, "stage `prune`", allowed: [])
+            return .prune
         case nil:
             let allowed = "allowed: \(Self.stageNames.joined(separator: ", "))"
             if Self.laterStages.contains(name) {
@@ -82,6 +85,11 @@ extension PipelineBuilder {
                     "the order is \(Self.stageNames.joined(separator: ", "))")
             } else if stage.kind == .repair && !seen.contains(.check) {
                 reader.error(place, "stage `repair` needs `check` before it")
+            } else if stage.kind == .prune && !seen.contains(.dehydrate) {
+                // Or a module that is not stored any more would still lose snapshots.
+                reader.error(
+                    place, "stage `prune` needs `dehydrate` before it",
+                    "`cistern prune` does it alone")
             }
             highest = max(highest, rank)
             seen.append(stage.kind)

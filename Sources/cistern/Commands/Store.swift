@@ -10,7 +10,9 @@ struct StoreCommand: ParsableCommand {
         abstract: "Make, describe and check the store.",
         discussion:
             "The store is a restic repository: restic reads it with the same password file.",
-        subcommands: [StoreInit.self, StoreInfo.self, StoreCheckCommand.self])
+        subcommands: [
+            StoreInit.self, StoreInfo.self, StoreCheckCommand.self, StoreKeyCommand.self,
+        ])
 }
 
 /// `cistern store init`: a new, empty store.
@@ -29,7 +31,7 @@ struct StoreInit: ParsableCommand {
     private struct Document: Encodable {
         var id: String
         var location: String
-        var passwordFile: String
+        var passwordFile: String?
     }
 
     func run() throws {
@@ -62,7 +64,7 @@ struct StoreInfo: ParsableCommand {
         var id: String
         var location: String
         var version: Int
-        var passwordFile: String
+        var passwordFile: String?
         var localIndex: String
         var snapshots: Int
         var indexFiles: Int
@@ -97,7 +99,7 @@ struct StoreInfo: ParsableCommand {
             store          \(document.id)
             at             \(document.location)
             format         restic repository, version \(document.version)
-            password file  \(document.passwordFile)
+            password from  \(PasswordSource(configuration))
             local index    \(document.localIndex)
             snapshots      \(Format.count(Int64(document.snapshots)))
             packs          \(Format.count(Int64(document.packs - document.packsMissing))), \
