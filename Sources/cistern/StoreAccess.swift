@@ -13,10 +13,10 @@ final class StoreHandle: Sendable {
     private let lock: RepositoryLock
     private let refreshed: Monitor<Double>
 
-    private init(store: Store) throws(Failure) {
+    private init(store: Store, program: String) throws(Failure) {
         self.store = store
         session = StoreSession.newName()
-        lock = try store.lock(session: session)
+        lock = try store.lock(session: session, program: program)
         try store.refresh(session: session)
         refreshed = Monitor(monotonicSeconds())
     }
@@ -29,7 +29,8 @@ final class StoreHandle: Sendable {
     ///     is a disk that is not mounted.
     ///   - asked: somebody asked for a new store in so many words.
     static func open(
-        _ configuration: Configuration, creating: Bool = false, asked: Bool = false
+        _ configuration: Configuration, creating: Bool = false, asked: Bool = false,
+        program: String = LockFile.cistern
     ) throws(Failure) -> StoreHandle {
         // Of the first workers of a fleet one makes the store, and the others wait for it.
         let first = creating ? try StoreAccess.lockFirstUse(configuration) : nil
@@ -46,7 +47,8 @@ final class StoreHandle: Sendable {
         }
         let handle = try StoreHandle(
             store: try Store(
-                backend: backend, password: password, stateDirectory: configuration.state))
+                backend: backend, password: password, stateDirectory: configuration.state),
+            program: program)
         if creating {
             do throws(Failure) {
                 try handle.store.tidy()

@@ -60,7 +60,7 @@ package final class BlobReader {
                 output.removeSubrange(start...)
             }
         }
-        let locations = try store.index.locations(id, type)
+        let locations = try store.index.readableLocations(id, type)
         var problems: [String] = []
         var kind = FailureClass.store
         for location in locations {

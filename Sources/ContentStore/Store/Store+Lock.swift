@@ -7,7 +7,9 @@ extension Store {
     /// else's are respected.
     ///
     /// - Throws: a `locked` failure that names the holder.
-    package func lock(session: String, exclusive: Bool = false) throws(Failure) -> RepositoryLock {
+    package func lock(
+        session: String, exclusive: Bool = false, program: String = LockFile.cistern
+    ) throws(Failure) -> RepositoryLock {
         let abandoned = Set(try index.abandonedLocks())
         let index = index
         let journal = LockJournal(
@@ -22,7 +24,8 @@ extension Store {
         return try RepositoryLock.take(
             backend, key: key, exclusive: exclusive,
             owner: LockOwner(
-                username: "cistern", uid: effectiveUserID, gid: effectiveGroupID),
+                username: "cistern", uid: effectiveUserID, gid: effectiveGroupID, holder: holder,
+                program: program),
             journal: journal, options: options)
     }
 }

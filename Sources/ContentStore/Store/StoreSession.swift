@@ -201,7 +201,8 @@ package final class StoreSession: Sendable {
     private static func upload(_ pack: PendingPack, _ store: Store, _ name: String) throws {
         CrashPoint.reached("pack-before-journal")
         try store.index.journal(
-            pack.id, size: pack.bytes.count, entries: pack.entries, session: name)
+            pack.id, size: pack.bytes.count, entries: pack.entries, session: name,
+            seen: store.clock.now().seconds)
         CrashPoint.reached("pack-journalled")
         try store.backend.put(ObjectKey(.pack, pack.id), pack.bytes.span)
         CrashPoint.reached("pack-uploaded")

@@ -17,7 +17,7 @@ package final class TreeCursor {
     ///
     /// - Throws: `Failure` when no copy of it can be read.
     package init(_ id: Digest, reader: BlobReader, store: Store) throws(Failure) {
-        let locations = try store.index.locations(id, .tree)
+        let locations = try store.index.readableLocations(id, .tree)
         if let large = locations.first, large.contentLength > TreeCursor.smallTree {
             stream = try LargeBlobReader.open(id, locations, store: store)
         } else {
