@@ -14,7 +14,7 @@ package final class GarbageCollector {
     let options: GarbageOptions
     var report = GarbageReport()
     private let started = monotonicSeconds()
-    private let now: Int64
+    private var now: Int64 { store.clock.now().seconds }
     /// Snapshots that were walked.
     private var walked = Set<Digest>()
     private var live: LiveSet
@@ -25,7 +25,6 @@ package final class GarbageCollector {
         store = session.store
         self.session = session
         self.options = options
-        now = store.clock.now().seconds
         live = LiveSet.Builder(count: 0).finish()
     }
 

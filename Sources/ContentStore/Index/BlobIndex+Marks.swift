@@ -209,6 +209,11 @@ extension BlobIndex {
 
 /// What a collection of garbage asks the index.
 extension BlobIndex {
+    /// Packs that were in an index file once, or are marked in one, and are in none now.
+    func unlistedPacks() throws(Failure) -> Set<Int> {
+        try read { db in Set(try Int.fetchAll(db, sql: "SELECT pk FROM pack WHERE state = -1")) }
+    }
+
     /// The id of a pack in any state.
     func id(ofPack number: Int) throws(Failure) -> Digest? {
         try read { db in

@@ -65,6 +65,8 @@ package final class StoreSession: Sendable {
     private static let bufferLimit = 1
     /// Throws when the lock on the store does not hold any more.
     package let confirmLock: @Sendable () throws(Failure) -> Void
+    /// Packs that no index file listed when the session began, by number.
+    let unlistedBefore: Result<Set<Int>, Failure>
     private let uploader: Mutex<DedicatedThread?>
     private static let counter = Atomic<Int>(0)
 
@@ -77,6 +79,8 @@ package final class StoreSession: Sendable {
         store: Store, confirmLock: @escaping @Sendable () throws(Failure) -> Void = {}
     ) {
         self.store = store
+        // The error, if there is one, is that of the first who asks.
+        unlistedBefore = Result { () throws(Failure) in try store.index.unlistedPacks() }
         self.confirmLock = confirmLock
         name = StoreSession.newName()
         state = Monitor(State())

@@ -38,7 +38,7 @@ struct GarbageModel {
         var prune = false
         var forget = true
         var deaths = 1
-        /// Writers look at the index again before their snapshot, as Cistern's do.
+        /// Writers look at the index again after their snapshot, as Cistern's do.
         var lookAgain = true
 
         var description: String {
@@ -152,6 +152,13 @@ struct GarbageModel {
     /// Whether a snapshot refers to the blob and no pack has it any more.
     func isLost(_ state: State) -> Bool { state.snapshots != 0 && state.packs == 0 }
 
+    /// Whether restic finds no copy of a blob that a snapshot refers to, although nobody is at work
+    /// and nobody was killed.
+    func isBroken(_ state: State) -> Bool {
+        cast.lookAgain && state.locks == 0 && state.deaths == 0 && state.snapshots != 0
+            && state.usable(state.files) & state.packs == 0
+    }
+
     /// All states that one step of anybody leads to.
     func next(_ state: State, _ each: (State) -> Void) {
         for host in state.collectors.indices {
@@ -237,20 +244,14 @@ struct GarbageModel {
         case 3:
             guard state.put(File(packs: me.drop)) else { return }
         case 4:
-            if cast.lookAgain {
-                me.view = state.files
-            } else {
-                me.step = 6
-            }
-        case 5:
-            // Names again what it relies on and nobody lists any more, if it is there.
+            state.snapshots |= GarbageModel.snapshotOfWriter[i]
+            if !cast.lookAgain { me.step = 7 }
+        case 5: me.view = state.files
+        case 6:
+            // What it relies on and nobody lists any more, if it is there.
             me.again = state.usable(me.view) & me.drop == 0 ? me.drop & state.packs : 0
-            if me.again == 0 {
-                let isThere = state.usable(me.view) & me.drop != 0
-                me.step = isThere ? 6 : 7
-            }
-        case 6: guard state.put(File(packs: me.again)) else { return }
-        case 7: state.snapshots |= GarbageModel.snapshotOfWriter[i]
+            if me.again == 0 { me.step = 7 }
+        case 7: guard state.put(File(packs: me.again)) else { return }
         case 8:
             state.locks &= ~GarbageModel.writerBit[i]
             me = Agent(step: 99)
