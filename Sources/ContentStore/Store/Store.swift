@@ -9,13 +9,15 @@ package final class Store: Sendable {
     package let key: MasterKey
     package let configuration: RepositoryConfig
     package let index: BlobIndex
+    /// The folder of local state.
+    package let stateDirectory: String
     /// Where spool files of blobs that are too large for memory go.
     package let spoolDirectory: String
     /// Cuts content in this store's own way, so that chunk sizes do not tell what is stored.
     package let chunker: Chunker
     /// Who this process is to others: in its locks.
     package let holder: LockHolder
-    let clock: any WallClock
+    package let clock: any WallClock
 
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }
@@ -49,6 +51,7 @@ package final class Store: Sendable {
                 .store, "the store \(backend.location) cannot be opened", wrapping: error,
                 at: backend.location)
         }
+        self.stateDirectory = stateDirectory
         let folder = "\(stateDirectory)/stores"
         spoolDirectory = "\(stateDirectory)/spool"
         do {
