@@ -147,8 +147,12 @@ enum StoreAccess {
                     ? "It was there before: is its disk mounted?"
                     : "`cistern store init` makes it")
         }
-        return try url.open(options(configuration.store.network), creating: mayCreate)
+        let backend = try url.open(options(configuration.store.network), creating: mayCreate)
+        return url.localPath == nil ? BlockCache(backend, limit: cacheSize) : backend
     }
+
+    /// Bytes of packs that are kept of a store on a network.
+    private static let cacheSize = 16 << 20
 
     private static func options(_ settings: NetworkSettings) -> BackendOptions {
         var options = BackendOptions()

@@ -57,6 +57,7 @@ package final class BlobReader {
                 return
             } catch {
                 // Read again alone, which notes the damage and tries the other copies.
+                (store.backend as? BlockCache)?.forget(location.pack)
                 output.removeSubrange(start...)
             }
         }
