@@ -10,8 +10,9 @@ extension StoreRepair {
     ///
     /// An index file is written anew without them before the old one goes, each other pack complete
     /// in it. Others may rely on the old one meanwhile: they find the blob in both.
-    func retire(_ packs: [Digest], _ entries: [Digest: [PackEntry]]) throws {
-        let leaving = Set(packs)
+    func retire(
+        _ packs: [Digest], _ entries: [Digest: [PackEntry]], _ leaving: Set<Digest>
+    ) throws {
         var ready: [Digest] = []
         for pack in packs {
             let key = ObjectKey(.pack, pack)
