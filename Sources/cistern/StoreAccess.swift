@@ -135,8 +135,11 @@ enum StoreAccess {
     }
 
     /// The backend of the store's URL.
+    ///
+    /// - Parameter isCached: keep what was read from a network for a while. Not for checks: they
+    ///   read again what looks damaged.
     static func backend(
-        _ configuration: Configuration, creating: Bool
+        _ configuration: Configuration, creating: Bool, cached isCached: Bool = true
     ) throws(Failure) -> any Backend {
         let url = try BackendURL.parse(configuration.store.url, in: configuration.folder)
         let mayCreate = creating && !isKnown(configuration)
@@ -148,13 +151,14 @@ enum StoreAccess {
                     : "`cistern store init` makes it")
         }
         let backend = try url.open(options(configuration.store.network), creating: mayCreate)
-        return url.localPath == nil ? BlockCache(backend, limit: cacheSize) : backend
+        return url.localPath == nil && isCached
+            ? BlockCache(backend, limit: cacheSize) : backend
     }
 
     /// Bytes of packs that are kept of a store on a network.
     private static let cacheSize = 16 << 20
 
-    private static func options(_ settings: NetworkSettings) -> BackendOptions {
+    static func options(_ settings: NetworkSettings) -> BackendOptions {
         var options = BackendOptions()
         if let connections = settings.connections { options.http.connections = connections }
         options.http.uploadLimit = settings.uploadLimit

@@ -18,10 +18,11 @@ struct StorePlaces {
         _ configuration: Configuration, further: [String] = []
     ) throws(Failure) -> StorePlaces {
         var places = StorePlaces(
-            primary: try StoreAccess.backend(configuration, creating: false), mirrors: [])
+            primary: try StoreAccess.backend(configuration, creating: false, cached: false),
+            mirrors: [])
         for url in configuration.store.mirrors + further {
             do throws(Failure) {
-                places.mirrors.append(try backend(url))
+                places.mirrors.append(try backend(url, configuration))
             } catch {
                 guard error.kind != .usage else { throw error }
                 places.away.append((url, error))
@@ -30,14 +31,13 @@ struct StorePlaces {
         return places
     }
 
-    /// The place of a URL, or of a path.
-    static func backend(_ url: String) throws(Failure) -> any Backend {
-        guard url.hasPrefix("file:") || !url.contains(":") else {
-            throw Failure(
-                .usage, "place \(url) is of a kind that this version does not have",
-                hint: "file: and a path")
-        }
-        let path = url.hasPrefix("file:") ? String(url.dropFirst("file:".count)) : url
-        return try FileBackend(path: Path.absolute(path, in: Path.working))
+    /// The place of a URL, or of a path; it has to be there.
+    static func backend(
+        _ text: String, _ configuration: Configuration
+    ) throws(Failure) -> any Backend {
+        let url = try BackendURL.parse(
+            text.contains(":") ? text : "file:\(text)", in: Path.working)
+        return try url.open(
+            StoreAccess.options(configuration.store.network), creating: false)
     }
 }

@@ -92,7 +92,8 @@ struct StoreRepairRun {
         }
         for (index, url) in arguments.from.enumerated() {
             let file = arguments.fromPasswordFile.isEmpty ? nil : arguments.fromPasswordFile[index]
-            options.sources.append(try source(try StorePlaces.backend(url), file))
+            options.sources.append(
+                try source(try StorePlaces.backend(url, check.configuration), file))
         }
         return options
     }

@@ -163,6 +163,15 @@ extension ScrubState {
         }
     }
 
+    /// Notes that an object is there again, with `size` bytes.
+    package func markReturned(_ key: ObjectKey, size: UInt64) throws(Failure) {
+        try write { db in
+            try db.execute(
+                sql: "UPDATE object SET gone = 0, size = ? WHERE kind = ? AND id = ?",
+                arguments: [Int64(clamping: size), key.kind.scrubNumber, key.scrubID])
+        }
+    }
+
     /// Forgets an object that is neither there nor needed any more.
     package func drop(_ key: ObjectKey) throws(Failure) {
         try write { db in

@@ -222,8 +222,10 @@ package final class StoreRepair {
     private func record(
         _ key: ObjectKey, _ level: ScrubLevel, at place: StorePlace
     ) throws(Failure) {
-        // An object that was missing is back, with the size of its good copy.
-        _ = try place.state.update(listing: place.backend)
+        let size = try place.backend.failing { backend throws(BackendError) in
+            try backend.size(key)
+        }
+        if let size { try place.state.markReturned(key, size: size) }
         try place.state.record([ScrubResult(key, level, .good)], at: store.clock.now())
     }
 
