@@ -35,6 +35,7 @@ final class StageRunner: JobRunner {
     }
 
     private func prune(_ module: String, _ control: JobControl) throws -> Int {
+        guard configuration.retention(for: module) != nil else { return 0 }
         control.progress.begin(stage: StageKind.prune.rawValue, unitsTotal: nil)
         let pruner = Pruner(try openStore(), configuration)
         return try pruner.plan([module]).reduce(0) { count, plan in

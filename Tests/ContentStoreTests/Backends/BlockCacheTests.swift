@@ -153,7 +153,8 @@ import Testing
             try reader.read(id, .data, into: &output)
             #expect(output == blob)
         }
-        #expect(!isFirst.with { $0 })
+        let isRead = isFirst.with { first in !first }
+        #expect(isRead)
         for id in ids { #expect(try bench.store.index.contains(id, .data)) }
     }
 }
