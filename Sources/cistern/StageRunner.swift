@@ -16,6 +16,7 @@ final class StageRunner: JobRunner {
     func run(
         job: Job, pipeline: PipelineDefinition, module: ModuleDefinition, control: JobControl
     ) throws -> JobOutcome {
+        let network = NetworkTotals()
         let run = try ModuleRun(
             id: job.run, module: module, configuration: configuration, control: control,
             store: { try self.openStore() })
@@ -30,6 +31,7 @@ final class StageRunner: JobRunner {
             try run.add(stage.kind, to: &summary)
         }
         try run.keepRuns(pipeline.keepRuns ?? configuration.keepRuns)
+        summary.add(network)
         let encoded = try summary.result.encoded()
         return summary.result.note == nil ? .done(result: encoded) : .partly(result: encoded)
     }

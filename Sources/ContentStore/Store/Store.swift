@@ -36,21 +36,9 @@ package final class Store: Sendable {
         self.backend = backend
         self.holder = holder
         self.clock = clock
-        let unlocked = try Store.unlock(backend, password)
-        key = unlocked
-        let seed = Array("cistern chunker 1".utf8) + unlocked.bytes
+        (key, configuration) = try Store.open(backend, password, stateDirectory)
+        let seed = Array("cistern chunker 1".utf8) + key.bytes
         chunker = Chunker(key: SHA256Hasher.hash(seed.span).bytes)
-        let sealer = Sealer(key: key)
-        do {
-            let sealed = try backend.get(ObjectKey.config, limit: 1 << 20)
-            var plain: [UInt8] = []
-            try sealer.open(sealed.span, into: &plain)
-            configuration = try RepositoryConfig.decode(plain)
-        } catch {
-            throw Failure(
-                .store, "the store \(backend.location) cannot be opened", wrapping: error,
-                at: backend.location)
-        }
         self.stateDirectory = stateDirectory
         let folder = "\(stateDirectory)/stores"
         spoolDirectory = "\(stateDirectory)/spool"
@@ -121,7 +109,7 @@ package final class Store: Sendable {
         try backend.list(.key) { _, _ in isEmpty = false }
         if isEmpty { return nil }
         do throws(Failure) {
-            return try unlock(backend, password)
+            return try unlock(backend, password).key
         } catch {
             if error.kind == .temporary { throw error }
             throw Failure(
@@ -132,9 +120,9 @@ package final class Store: Sendable {
         }
     }
 
-    private static func unlock(
+    static func unlock(
         _ backend: any Backend, _ password: [UInt8]
-    ) throws(Failure) -> MasterKey {
+    ) throws(Failure) -> (key: MasterKey, file: [UInt8]) {
         var names: [Digest] = []
         do {
             try backend.list(.key) { id, _ in names.append(id) }
@@ -152,7 +140,7 @@ package final class Store: Sendable {
         for name in names.sorted() {
             do {
                 let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
-                return try KeyFile.open(bytes, name: name, password: password)
+                return (try KeyFile.open(bytes, name: name, password: password), bytes)
             } catch {
                 let failure = Failure(
                     .store, "key \(name.short)", wrapping: error, at: backend.location)
