@@ -50,6 +50,8 @@ struct RunDocument: Encodable {
     var finishedNs: Int64?
     /// Whether a dispatcher of this host works on it; left out when that is not known.
     var dispatched: Bool?
+    /// Requests over the network by method, of all finished jobs; left out when there were none.
+    var requests: [String: Int]?
     var jobs: [Entry]
 
     init(_ run: Run, _ jobs: [Job]) {
@@ -61,6 +63,9 @@ struct RunDocument: Encodable {
         finishedNs = run.finished.map { Int64($0.nanosecondsSinceEpoch) }
         dispatched = run.owner == nil ? false : run.owner?.isAlive
         self.jobs = jobs.map { Entry($0) }
+        let counts = self.jobs.compactMap { $0.result?.requests }
+        requests =
+            counts.isEmpty ? nil : counts.reduce(into: [:]) { $0.merge($1) { $0 + $1 } }
     }
 }
 
