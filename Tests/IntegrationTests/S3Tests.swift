@@ -10,7 +10,8 @@ import Testing
         _ server: S3Server? = S3Server.shared, files: Int = 510, settings: String = "",
         large: Int = 0
     ) throws -> Scene {
-        try Scene(server: try #require(server), settings: settings) { corpus, path in
+        let there = try #require(server)
+        return try Scene(server: there, settings: settings) { corpus, path in
             try corpus.small("\(path)/small", count: files)
             if large > 0 { try corpus.large("\(path)/large", count: large, size: 12 << 20) }
         }

@@ -7,7 +7,7 @@ package struct S3Server: Sendable {
     package var bucket: String
     package var accessKey: String
     package var secretKey: String
-    /// A user who is known and may do nothing.
+    /// A user who may only read.
     package var readerKey: String
     package var readerSecret: String
 

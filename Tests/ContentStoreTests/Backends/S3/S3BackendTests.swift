@@ -132,15 +132,36 @@ import Testing
         #expect(failure.cause?.contains("403 InvalidAccessKeyId") == true, "\(failure)")
     }
 
-    /// A session token that the server does not know of is refused; what matters is that it says so.
-    @Test func aKeyWithoutRights() throws {
+    @Test func aKeyThatMayOnlyRead() throws {
         let server = try #require(S3Server.shared)
         let bench = try S3Bench(variables: [
             "AWS_ACCESS_KEY_ID": server.readerKey, "AWS_SECRET_ACCESS_KEY": server.readerSecret,
         ])
-        let failure = try failure(bench) { try $0.put(key([1]), [1].span) }
-        #expect(failure.cause?.contains("403 AccessDenied") == true, "\(failure)")
-        #expect(failure.hint?.contains("access") == true, "\(failure)")
+        let owner = try S3Bench(bench.backend)
+        try owner.backend.put(key([1]), [1].span)
+        #expect(try bench.backend.get(key([1]), limit: 1) == [1])
+        #expect(try bench.backend.size(key([1])) == 1)
+        for call in [
+            { (b: S3Backend) in try b.put(key([1]), [1].span) },
+            { b in try b.put(.config, [1].span) }, { b in try b.remove(key([1])) },
+            { b in try b.remove([key([1]), key([2])]) },
+        ] as [(S3Backend) throws -> Void] {
+            let failure = try failure(bench, call)
+            #expect(failure.cause?.contains("403 AccessDenied") == true, "\(failure)")
+            #expect(failure.hint?.contains("access") == true, "\(failure)")
+        }
+        #expect(try bench.backend.get(key([1]), limit: 1) == [1])
+    }
+
+    @Test func aFullBucket() throws {
+        var server = try #require(S3Server.shared)
+        server.bucket = "full"
+        let bench = try S3Bench(server: server)
+        let bytes = noise(60_000, seed: 1)
+        let failure = try failure(bench) { try $0.put(key(bytes), bytes.span) }
+        #expect(failure.cause?.contains("quota") == true, "\(failure)")
+        #expect(failure.hint?.contains("Free space") == true, "\(failure)")
+        #expect(try bench.backend.size(key(bytes)) == nil)
     }
 
     @Test(arguments: [-3600 as Int64, 3600]) func aClockThatIsWrong(_ skew: Int64) throws {
