@@ -51,8 +51,6 @@ package final class CuttingProxy: Sendable {
         }
     }
 
-    deinit { listener.stop() }
-
     /// Relays requests one after the other: neither side sends several ahead.
     private static func serve(_ client: Int32, _ server: Int32, _ state: Monitor<State>) {
         let cut = Monitor<Cut?>(nil)

@@ -2,9 +2,10 @@ internal import Foundation
 internal import Platform
 
 /// Listens on a port of 127.0.0.1 and gives each connection to a thread of its own.
+///
+/// To the end of the process: a port that was given back might soon be another test's.
 package final class LocalListener: Sendable {
     package let port: Int
-    private let socket: Int32
 
     /// Starts to listen; `serve` owns each connection and closes it.
     package init(_ serve: @escaping @Sendable (Int32) -> Void) throws {
@@ -22,7 +23,6 @@ package final class LocalListener: Sendable {
             }
         }
         guard listener >= 0, code == 0 else { throw TestError("no port: errno \(errno)") }
-        socket = listener
         port = Int(UInt16(bigEndian: address.sin_port))
         _ = DedicatedThread(name: "listener") {
             while true {
@@ -51,12 +51,6 @@ package final class LocalListener: Sendable {
             return nil
         }
         return socket
-    }
-
-    /// Stops to listen; connections go on.
-    package func stop() {
-        shutdown(socket, Int32(SHUT_RDWR))
-        close(socket)
     }
 }
 
@@ -123,8 +117,6 @@ package final class LocalServer: Sendable {
             }
         }
     }
-
-    deinit { listener.stop() }
 
     private static func read(_ connection: Int32, _ buffer: inout [UInt8]) -> Request? {
         let end = Array("\r\n\r\n".utf8)

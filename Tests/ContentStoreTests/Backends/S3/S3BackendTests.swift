@@ -129,7 +129,8 @@ import Testing
     @Test func anUnknownKey() throws {
         let bench = try S3Bench(variables: ["AWS_ACCESS_KEY_ID": "nobody"])
         let failure = try failure(bench) { try $0.list(.pack) { _, _ in } }
-        #expect(failure.cause?.contains("403 InvalidAccessKeyId") == true, "\(failure)")
+        // AWS has InvalidAccessKeyId for it.
+        #expect(failure.cause?.contains("GET ?list-type: 403 ") == true, "\(failure)")
     }
 
     @Test func aKeyThatMayOnlyRead() throws {

@@ -38,7 +38,10 @@ struct S3Bench {
         _ body: [UInt8] = []
     ) throws -> HTTPResponse {
         let key =
-            path.isEmpty ? "/\(location.bucket)" : "/\(location.bucket)/\(location.prefix)/\(path)"
+            path.isEmpty
+            ? "/\(location.bucket)"
+            : "/\(location.bucket)/\(location.prefix)/"
+                + SignatureV4.encode(path, keepingSlashes: true)
         let date = SignatureV4.date(SystemClock().now())
         let payload = "\(SHA256Hasher.hash(body.span))"
         let headers = [(name: "x-amz-content-sha256", value: payload), ("x-amz-date", date)]

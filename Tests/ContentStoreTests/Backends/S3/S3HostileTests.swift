@@ -55,7 +55,8 @@ import Testing
             }
         }
         // Nothing was tried twice: a layer above does that.
-        #expect(server.requests.count == 7)
+        // An answer to HEAD has no word that says what is wrong: it is asked for by GET.
+        #expect(server.requests.count == ([400, 409].contains(status) ? 8 : 7))
     }
 
     @Test(arguments: [(403, "AccessDenied"), (507, ""), (400, "InvalidRequest"), (401, "")])
@@ -184,8 +185,10 @@ import Testing
             Answer(status, "abcd", headers: range.map { ["Content-Range": $0] } ?? [:])
         }
         let backend = try backend(server)
-        let whole = try self.backend(
-            LocalServer { _ in Answer(200, "the whole object, whatever was asked for") })
+        let careless = try LocalServer { _ in
+            Answer(200, "the whole object, whatever was asked for")
+        }
+        let whole = try self.backend(careless)
         var none: [UInt8] = []
         let ignored = #expect(throws: BackendError.self) {
             try whole.read(Self.key, 2..<6, into: &none)
