@@ -83,7 +83,7 @@ import Testing
             #expect(try backend.size(smallKey) == nil)
             _ = try backend.removeLeftovers(
                 olderThan: Timestamp(seconds: SystemClock().now().seconds + 3600))
-            #expect(try S3Bench(backend).uploads() == [], "\(cut) \(number)")
+            #expect(try bench.uploads() == [], "\(cut) \(number)")
             try backend.remove([.config, largeKey])
             guard wasCut else { break }
             number += 1
