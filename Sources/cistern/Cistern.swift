@@ -34,7 +34,8 @@ struct Cistern: ParsableCommand {
             CommandGroup(
                 name: "Store",
                 subcommands: [
-                    Snapshots.self, Prune.self, GcCommand.self, StoreCommand.self,
+                    Snapshots.self, Prune.self, GcCommand.self, ObliterateCommand.self,
+                    StoreCommand.self,
                     StateCommand.self,
                 ]),
         ])

@@ -206,7 +206,7 @@ enum StoreAccess {
     }
 
     /// Whether this state has worked with a store before.
-    private static func isKnown(_ configuration: Configuration) -> Bool {
+    static func isKnown(_ configuration: Configuration) -> Bool {
         Path.kind("\(configuration.state)/stores") != nil
     }
 }

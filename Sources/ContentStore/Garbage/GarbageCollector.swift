@@ -154,6 +154,7 @@ package final class GarbageCollector {
                 try backend.remove(batch.map { ObjectKey(.pack, $0) })
             }
             CrashPoint.reached("gc-packs-removed")
+            try store.index.unlist(Array(batch))
         }
     }
 

@@ -35,8 +35,10 @@ struct IndexSwap {
     ///   - dropped: packs that index files list.
     ///   - orphans: packs that none does, with their blobs where they are known.
     ///   - forgotten: packs that are gone or listed.
+    ///   - keepingMarks: false: nothing is marked, and all marks in the files are left out.
     func mark(
-        _ dropped: [IndexedPack], orphans: [MarkedPack] = [], forgotten: [Int] = []
+        _ dropped: [IndexedPack], orphans: [MarkedPack] = [], forgotten: [Int] = [],
+        keepingMarks: Bool = true
     ) throws -> Result {
         let files = try store.index.indexFiles(
             listing: dropped.map(\.number), marking: forgotten)
@@ -60,7 +62,7 @@ struct IndexSwap {
             try IndexFile.read(bytes.span, expected: file, sealer: sealer) {
                 pack, entries throws(Failure) in
                 if going.contains(pack) {
-                    guard marks.seen.insert(pack).inserted else { return }
+                    guard keepingMarks, marks.seen.insert(pack).inserted else { return }
                     marks.writer.append(MarkedPack(id: pack, time: now, entries: entries))
                 } else if packs.seen.insert(pack).inserted,
                     try store.index.filesListing(pack).allSatisfy({ replaced.contains($0) })
@@ -68,7 +70,7 @@ struct IndexSwap {
                     packs.writer.append(pack: pack, entries)
                 }
             } marked: { pack throws(Failure) in
-                if noMark.contains(pack.id) || going.contains(pack.id) { return }
+                if !keepingMarks || noMark.contains(pack.id) || going.contains(pack.id) { return }
                 marks.writer.append(pack)
             }
             if packs.isFull { try put(&packs, sealer, &result) }

@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 internal import Synchronization
 
 /// Which blobs of the index snapshots refer to: two bits a blob and about five bytes to find them.
@@ -6,7 +6,7 @@ internal import Synchronization
 /// A blob is known by the first 48 bits or more of its id. Two blobs that agree in them are both
 /// taken as referred to when one is, which keeps one too many and loses none. Usable by several
 /// threads once it is filled.
-final class LiveSet: Sendable {
+package final class LiveSet: Sendable {
     /// What is filled once, in the order of the ids.
     private struct Names: Sendable {
         /// Bits of an id that choose its bucket.
@@ -28,13 +28,13 @@ final class LiveSet: Sendable {
         var exactlyWalked = Set<Digest>()
     }
 
-    /// Collects the ids that the set is over.
-    struct Builder {
+    /// Collects the ids that the set is over, in their order.
+    package struct Builder {
         private var names = Names()
         private var last: Digest?
 
         /// - Parameter count: about how many blobs follow.
-        init(count: Int) {
+        package init(count: Int) {
             while names.bucketBits < 24 && 1 << names.bucketBits < count / 8 {
                 names.bucketBits += 1
             }
@@ -43,7 +43,7 @@ final class LiveSet: Sendable {
         }
 
         /// Adds the next id; the same one may come several times.
-        mutating func add(_ id: Digest) throws(Failure) {
+        package mutating func add(_ id: Digest) throws(Failure) {
             if let last {
                 if last == id { return }
                 guard last < id else { throw Failure(.bug, "the index is out of order") }
@@ -60,7 +60,8 @@ final class LiveSet: Sendable {
             names.suffixes.append(UInt32(truncatingIfNeeded: name))
         }
 
-        consuming func finish() -> LiveSet {
+        /// The set.
+        package consuming func finish() -> LiveSet {
             while names.starts.count <= 1 << names.bucketBits {
                 names.starts.append(UInt32(names.suffixes.count))
             }
@@ -97,10 +98,10 @@ final class LiveSet: Sendable {
     }
 
     /// How many blobs there are.
-    var count: Int { names.suffixes.count }
+    package var count: Int { names.suffixes.count }
 
     /// Notes that blobs are referred to; returns those that the index does not have.
-    func mark(_ ids: [Digest]) -> [Digest] {
+    package func mark(_ ids: [Digest]) -> [Digest] {
         var missing: [Digest] = []
         var positions: [Int] = []
         positions.reserveCapacity(ids.count)
@@ -118,7 +119,7 @@ final class LiveSet: Sendable {
     }
 
     /// Notes that a tree is referred to and will be walked; false when it was before.
-    func markTree(_ id: Digest) -> Bool {
+    package func markTree(_ id: Digest) -> Bool {
         guard let position = position(id) else { return true }
         let isAmbiguous = !names.ambiguous.isEmpty && names.ambiguous.contains(names.name(id))
         return bits.withLock { bits in
@@ -130,21 +131,38 @@ final class LiveSet: Sendable {
         }
     }
 
+    /// Forgets all references.
+    package func clear() {
+        bits.withLock { bits in
+            let empty = [UInt64](repeating: 0, count: bits.live.count)
+            bits = Bits(live: empty, walked: empty)
+        }
+    }
+
     /// A view for one thread's many questions, as of now.
-    struct View {
+    package struct View {
         fileprivate let set: LiveSet
         fileprivate let live: [UInt64]
 
         /// Whether a snapshot refers to the blob; one that the set does not know counts as if.
-        func isLive(_ id: Digest) -> Bool {
+        package func isLive(_ id: Digest) -> Bool {
             guard let position = set.position(id) else { return true }
             return live[position >> 6] & 1 << UInt64(position & 63) != 0
         }
 
+        /// How many blobs are referred to here and in `other`, and were not in `before`.
+        package func count(_ other: View, without before: View) -> Int {
+            var count = 0
+            for i in live.indices {
+                count += (live[i] & other.live[i] & ~before.live[i]).nonzeroBitCount
+            }
+            return count
+        }
+
         /// How many blobs are referred to.
-        var count: Int { live.reduce(0) { $0 + $1.nonzeroBitCount } }
+        package var count: Int { live.reduce(0) { $0 + $1.nonzeroBitCount } }
     }
 
     /// What is known at this moment.
-    func view() -> View { View(set: self, live: bits.withLock { $0.live }) }
+    package func view() -> View { View(set: self, live: bits.withLock { $0.live }) }
 }

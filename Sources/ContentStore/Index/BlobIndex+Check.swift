@@ -110,8 +110,8 @@ extension BlobIndex {
             number: row[0], id: id, size: UInt64(row[2] as Int64), present: row[3] as Int == 1)
     }
 
-    /// The packs of the last listing by this process that no index file lists and no writer of
-    /// this host knows: how many, their bytes, and the first `limit`.
+    /// The packs of the last listing by this process that no index file lists or marks and no
+    /// writer of this host knows: how many, their bytes, and the first `limit`.
     package func unlistedPacks(
         limit: Int
     ) throws(Failure) -> (count: Int, bytes: UInt64, first: [Digest]) {
@@ -126,7 +126,8 @@ extension BlobIndex {
                     db,
                     sql: """
                         SELECT id, size FROM listing WHERE NOT EXISTS (
-                            SELECT 1 FROM pack WHERE pack.id = listing.id AND state >= 0)
+                            SELECT 1 FROM pack WHERE pack.id = listing.id AND (state >= 0
+                                OR pk IN (SELECT pack FROM marked_in)))
                         """)
                 var result: (count: Int, bytes: UInt64, first: [Digest]) = (0, 0, [])
                 while let row = try rows.next() {

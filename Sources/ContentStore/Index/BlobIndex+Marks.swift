@@ -170,6 +170,11 @@ extension BlobIndex {
         }
     }
 
+    /// All packs that any index file marks.
+    func packsWithMarks() throws(Failure) -> [Int] {
+        try read { db in try Int.fetchAll(db, sql: "SELECT DISTINCT pack FROM marked_in") }
+    }
+
     /// Forgets the blobs of packs that are in no index file, not marked, and gone.
     func forgetGonePacks() throws(Failure) {
         try write { db in
@@ -189,6 +194,15 @@ extension BlobIndex {
                     DELETE FROM observed WHERE pack IN (SELECT pk FROM gone);
                     DELETE FROM pack WHERE pk IN (SELECT pk FROM gone)
                     """)
+        }
+    }
+
+    /// Notes that packs of the last listing by this process were removed since.
+    func unlist(_ packs: [Digest]) throws(Failure) {
+        guard !packs.isEmpty else { return }
+        try write { db in
+            let statement = try db.cachedStatement(sql: "DELETE FROM listing WHERE id = ?")
+            for pack in packs { try statement.execute(arguments: [pack.data]) }
         }
     }
 
@@ -242,9 +256,9 @@ extension BlobIndex {
     /// Makes a set of all blobs that are known.
     func liveSet(tick: () throws -> Void) throws -> LiveSet {
         try read { db in
-            // A count of all rows would be a further pass over them.
-            let bytes = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
-            var builder = LiveSet.Builder(count: bytes * 40)
+            // A pass of its own, which costs less than memory that grows by doubling.
+            let all = try Int.fetchOne(db, sql: "SELECT count(*) FROM blob") ?? 0
+            var builder = LiveSet.Builder(count: all)
             let rows = try Row.fetchCursor(db, sql: "SELECT id FROM blob")
             var count = 0
             while let row = try rows.next() {

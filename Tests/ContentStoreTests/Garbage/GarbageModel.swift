@@ -36,14 +36,18 @@ struct GarbageModel {
         var writers = 1
         var restic = false
         var prune = false
-        var forget = true
+        /// How many snapshots are forgotten: the old one, or with more than one any.
+        var forgets = 1
         var deaths = 1
+        /// Whether the store has nothing at first.
+        var isEmpty = false
         /// Writers look at the index again after their snapshot, as Cistern's do.
         var lookAgain = true
 
         var description: String {
             "\(collectors)x\(runs) gc, \(writers) writers, \(restic ? "restic, " : "")"
-                + "\(prune ? "prune, " : "")\(forget ? "forget, " : "")\(deaths) deaths"
+                + "\(prune ? "prune, " : "")\(forgets) forgets, \(deaths) deaths"
+                + (isEmpty ? ", empty" : "")
                 + (lookAgain ? "" : ", not looking again")
         }
     }
@@ -105,7 +109,7 @@ struct GarbageModel {
         var writers: [Agent]
         var restic = Agent()
         var hasPruned = false
-        var hasForgotten = false
+        var forgotten: UInt8 = 0
         var deaths: UInt8 = 0
 
         func usable(_ files: UInt16) -> UInt8 { fold(files) { $0.packs } }
@@ -141,12 +145,18 @@ struct GarbageModel {
     let weakening: Weakening
 
     var start: State {
-        State(
+        var state = State(
             collectors: [Agent](repeating: Agent(), count: cast.collectors),
             observed: [[Observation]](
                 repeating: [Observation](repeating: Observation(), count: 6),
                 count: cast.collectors),
             writers: [Agent](repeating: Agent(), count: cast.writers))
+        if cast.isEmpty {
+            state.packs = 0
+            state.snapshots = 0
+            state.files = 0
+        }
+        return state
     }
 
     /// Whether a snapshot refers to the blob and no pack has it any more.
@@ -174,11 +184,15 @@ struct GarbageModel {
             die(state, \.restic, each)
         }
         if cast.prune && !state.hasPruned && state.locks == 0 { prune(state, each) }
-        if cast.forget && !state.hasForgotten {
-            var state = state
-            state.snapshots &= ~GarbageModel.oldSnapshot
-            state.hasForgotten = true
-            each(state)
+        if state.forgotten < cast.forgets {
+            let any =
+                cast.forgets > 1 ? state.snapshots : state.snapshots & GarbageModel.oldSnapshot
+            for i in 0..<4 where any & 1 << UInt8(i) != 0 {
+                var state = state
+                state.snapshots &= ~(1 << UInt8(i))
+                state.forgotten += 1
+                each(state)
+            }
         }
         unlockTheDead(state, each)
     }

@@ -1,0 +1,191 @@
+internal import ArgumentParser
+internal import ContentStore
+internal import Dispatcher
+internal import Platform
+
+/// `cistern obliterate`: a module is forgotten for good.
+struct ObliterateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "obliterate",
+        abstract: "Forget a module for good: snapshots, content, lists, quarantine.",
+        discussion: """
+            Removes every snapshot of the module, all content that no other snapshot refers to, \
+            its lists, state and quarantine; packs that are shared are rewritten. Then lists all \
+            again, and writes a receipt to <state>/obliterated. The module's own files are not \
+            touched: remove it from the configuration first, or the next run stores it again.
+
+            Waits for everybody who uses the store. Can be killed at any moment: run it again. \
+            Caches of restic on other machines (~/.cache/restic) are out of its reach.
+
+            Exit codes: 0 all is gone (or there was nothing), 3 something is left and named, 4 \
+            the store or the module is in use.
+            """)
+
+    @Argument(help: "The module.")
+    var module: String
+
+    @Flag(help: "Do not ask.")
+    var yes = false
+
+    @Option(help: ArgumentHelp("How long to wait for those who use the store.", valueName: "time"))
+    var lockWait = "5m"
+
+    @OptionGroup var config: ConfigOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        guard ModuleDefinition.isValid(name: module) else {
+            throw Failure(.usage, "`\(module)` is no name of a module")
+        }
+        let wait = try Quantity.seconds(lockWait, "--lock-wait")
+        let configuration = try config.load()
+        Interruption.install()
+        let traces = ModuleTraces(module: module, configuration: configuration)
+        guard StoreAccess.isKnown(configuration) || traces.exist else {
+            return try Print.line("there is nothing of module \(module): nothing was done")
+        }
+        let handle = try StoreHandle.open(configuration)
+        let known = try traces.exist || !handle.store.snapshots(of: module).isEmpty
+        try handle.close()
+        guard known else {
+            return try Print.line("there is nothing of module \(module): nothing was done")
+        }
+        try confirm()
+        let lock = try ModuleStates.lock(module, configuration)
+        defer { withExtendedLifetime(lock) {} }
+        let result = try obliterate(handle.store, traces, wait)
+        try finish(result, traces, handle.store)
+    }
+
+    private func confirm() throws {
+        if yes { return }
+        guard Environment.isTerminal(0), Environment.isTerminal(2) else {
+            throw Failure(
+                .usage, "nobody is there to confirm that module \(module) is to be forgotten",
+                hint: "--yes does it without a question")
+        }
+        try Environment.write(
+            "All snapshots and content of module \(module) will be removed from the store and its "
+                + "mirrors.\nType its name to go on: ", to: 2)
+        var answer: [UInt8] = []
+        let input = try Descriptor.standardInput()
+        while answer.last != 0x0A, answer.count < 256 {
+            guard try input.read(appending: &answer, upTo: 1) == 1 else { break }
+        }
+        if answer.last == 0x0A { answer.removeLast() }
+        guard answer == Array(module.utf8) else {
+            throw Failure(.cancelled, "that is not the name: nothing was done")
+        }
+    }
+
+    private func obliterate(
+        _ store: Store, _ traces: ModuleTraces, _ wait: Double
+    ) throws -> ObliterationResult {
+        let name = StoreSession.newName()
+        let lock = try exclusiveLock(store, name, wait)
+        do {
+            try store.refresh(session: name)
+            let session = StoreSession(
+                store: store, confirmLock: { () throws(Failure) in try lock.check() })
+            let result = try Obliterator(
+                module, session: session, places: [], notePath: traces.notePath
+            ).run()
+            try lock.release()
+            return result
+        } catch {
+            // The first error is the one to tell; a lock that stays goes with the next command.
+            try? lock.release()
+            throw error
+        }
+    }
+
+    private func exclusiveLock(
+        _ store: Store, _ name: String, _ wait: Double
+    ) throws -> RepositoryLock {
+        let deadline = monotonicSeconds() + wait
+        var told = ""
+        let pause = Monitor(())
+        while true {
+            do throws(Failure) {
+                return try store.lock(session: name, exclusive: true)
+            } catch {
+                guard error.kind == .locked, monotonicSeconds() < deadline else { throw error }
+                if error.message != told { Print.note("waiting: \(error.message)") }
+                told = error.message
+            }
+            try Interruption.check()
+            pause.wait(seconds: 1) { _ -> Void? in nil }
+        }
+    }
+
+    private struct Receipt: Encodable {
+        struct Deleted: Encodable {
+            var snapshots: [String]
+            var packs: [String]
+            var bytes: UInt64
+            var rewrittenPacks: Int
+        }
+        var apiVersion = 1
+        var module: String
+        var store: String
+        var location: String
+        var startedNs: Int64
+        var finishedNs: Int64
+        var proven: Bool
+        var deleted: Deleted
+        /// What stays because another module has the same content.
+        var kept: [ObliterationNote.Kept]
+        var places: [ObliterationResult.Place]
+        var blobsInStore: Int
+        var problems: [String]
+    }
+
+    private func finish(
+        _ result: ObliterationResult, _ traces: ModuleTraces, _ store: Store
+    ) throws {
+        let note = result.note
+        let now = SystemClock().now()
+        let receipt = Receipt(
+            module: module, store: note.store, location: store.backend.location,
+            startedNs: note.started * 1_000_000_000,
+            finishedNs: Int64(clamping: now.nanosecondsSinceEpoch), proven: result.isProven,
+            deleted: .init(
+                snapshots: note.snapshots, packs: note.packs, bytes: note.bytes,
+                rewrittenPacks: result.rewrittenPacks),
+            kept: note.kept ?? [], places: result.places, blobsInStore: result.blobs,
+            problems: result.problems)
+        let text = try JSON.document(receipt)
+        if result.isProven {
+            try traces.remove()
+            CrashPoint.reached("obliterate-traces-removed")
+            let path = traces.receiptPath(now)
+            do throws(SystemError) {
+                try AtomicFile.makeDirectories(Path.folder(of: path))
+                let bytes = Array(text.utf8)
+                try AtomicFile.write(bytes.span, to: path)
+                CrashPoint.reached("obliterate-receipt-written")
+                try AtomicFile.remove(traces.notePath)
+            } catch {
+                throw Failure(
+                    .module, "the receipt cannot be written", cause: error.description,
+                    hint: "The module is gone: run again for the receipt")
+            }
+        }
+        if output.json {
+            try Print.out(text)
+        } else {
+            try Print.line(
+                "module \(module): \(note.snapshots.count) snapshots and \(note.packs.count) packs "
+                    + "(\(Format.bytes(Int64(clamping: note.bytes)))) removed, "
+                    + "\(result.rewrittenPacks) packs rewritten")
+            for kept in note.kept ?? [] {
+                try Print.line("kept: \(kept.blobs) blobs that \(kept.module) has as well")
+            }
+            for problem in result.problems { try Print.line("left: \(problem)") }
+            if result.isProven {
+                try Print.line("nothing is left; receipt in \(traces.receiptPath(now))")
+            }
+        }
+        if !result.isProven { throw ExitCode(Exit.partly) }
+    }
+}

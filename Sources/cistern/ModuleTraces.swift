@@ -1,0 +1,46 @@
+internal import Dispatcher
+internal import Platform
+
+/// What a module leaves in the state folder.
+struct ModuleTraces {
+    let module: String
+    let configuration: Configuration
+
+    private var stateFile: String { ModuleStates.path(module, configuration) }
+    private var quarantine: String { "\(configuration.state)/quarantine/\(module)" }
+
+    /// Where the note of an obliteration is kept until it is done.
+    var notePath: String { "\(configuration.state)/obliterating/\(module).json" }
+
+    /// Where the receipt goes that is written at `time`.
+    func receiptPath(_ time: Timestamp) -> String {
+        "\(configuration.state)/obliterated/\(module)-\(time.seconds).json"
+    }
+
+    /// Whether there is anything.
+    var exist: Bool {
+        [stateFile, quarantine, notePath].contains { Path.kind($0) != nil }
+    }
+
+    /// Removes the module's lists, checkpoints and journal, and its quarantine.
+    ///
+    /// The file of the module's lock stays: whoever waits for it holds it open.
+    func remove() throws(Failure) {
+        do throws(SystemError) {
+            for suffix in ["", "-wal", "-shm"] {
+                let path = stateFile + suffix
+                if Path.kind(path) != nil { try AtomicFile.remove(path) }
+                CrashPoint.reached("obliterate-state-removed")
+            }
+            if Path.kind(quarantine) != nil {
+                let folder = OpenDirectory(
+                    try Descriptor.open(Path.folder(of: quarantine), [.readOnly, .directory]))
+                _ = try TreeRemoval.remove(Array(module.utf8), in: folder)
+            }
+        } catch {
+            throw Failure(
+                .module, "the state of module \(module) cannot be removed",
+                cause: error.description)
+        }
+    }
+}

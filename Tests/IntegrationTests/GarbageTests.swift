@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `gc` and `obliterate` by the program itself, with restic as the judge and beside it.
+@Suite(.temporaryFolder, .serialized) struct GarbageTests {
+    private func scene() throws -> Scene {
+        let scene = try Scene { corpus, path in
+            try corpus.small("\(path)/small", count: 600)
+            try corpus.large("\(path)/large", count: 2, size: 6 << 20)
+        }
+        try scene.fleet.cistern("dehydrate", "data")
+        removeTree(scene.module + "/large")
+        var corpus = Corpus(seed: 5)
+        _ = try corpus.churn(scene.module + "/small")
+        try scene.fleet.cistern("dehydrate", "data")
+        return scene
+    }
+
+    /// Forgets the oldest snapshot, as restic does.
+    private func forgetOldest(_ fleet: Fleet) throws {
+        let restic = try #require(Restic.all.first, "restic is not installed")
+        try fleet.restic(restic, "forget", "--keep-last", "1", "--group-by", "")
+    }
+
+    @Test func resticFindsNoFault() throws {
+        let scene = try scene()
+        try forgetOldest(scene.fleet)
+        let before = try JSON(
+            scene.fleet.cistern("gc", "--dry-run", "--grace", "0", "--json").output)
+        #expect(before["unused"]["packs"].integer ?? 0 > 0)
+        // Marked, and nothing removed: restic sees a whole store without the marked packs.
+        try scene.fleet.cistern("gc", "--max-unused", "0")
+        for judge in Restic.all {
+            let check = try scene.fleet.restic(judge, "check", "--read-data")
+            #expect(check.text.contains("no errors were found"), "\(judge): \(check)")
+        }
+        try scene.fleet.cistern("gc", "--grace", "0", "--max-unused", "0")
+        try scene.fleet.judge()
+        #expect(try scene.roundTrip() == [])
+        let again = try scene.fleet.cistern("gc", "--grace", "0", "--json")
+        let after = try JSON(again.output)
+        #expect(after["blobs"].integer == after["blobs_in_use"].integer)
+        #expect(scene.fleet.objects("locks") == [])
+    }
+
+    /// restic's prune removes marked packs at once, unless a snapshot needs them: then it refuses.
+    @Test func resticPrunesWhatIsMarked() throws {
+        for restic in Restic.all {
+            let scene = try scene()
+            defer { removeTree(scene.fleet.folder) }
+            try forgetOldest(scene.fleet)
+            try scene.fleet.cistern("gc", "--max-unused", "0")
+            try scene.fleet.restic(restic, "prune")
+            try scene.fleet.judge()
+            try scene.fleet.cistern("gc", "--grace", "0")
+            try scene.fleet.cistern("dehydrate", "data")
+            try scene.fleet.judge()
+            break
+        }
+    }
+
+    /// Dies at each point between two durable steps; the next run goes on and nothing is lost.
+    @Test func everyCommitPoint() throws {
+        let scene = try scene()
+        try forgetOldest(scene.fleet)
+        let log = try folder()("points")
+        let reference = try scene.fleet.copy(to: folder()("reference"))
+        var command = reference.command(["gc", "--grace", "0", "--max-unused", "0"])
+        command.environment["CISTERN_CRASH_LOG"] = log
+        try command.run().expect()
+        var points: [String] = []
+        for line in try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n") {
+            if !points.contains(String(line)) { points.append(String(line)) }
+        }
+        #expect(points.count > 10, "\(points)")
+        for point in points {
+            let fleet = try scene.fleet.copy(to: folder()("trial"))
+            defer { removeTree(fleet.folder) }
+            var command = fleet.command(["gc", "--grace", "0", "--max-unused", "0"])
+            command.environment["CISTERN_CRASH_AT"] = point
+            #expect(try command.run().status != .exited(0), "\(point)")
+            try fleet.cistern("dehydrate", "data")
+            try fleet.cistern("gc", "--grace", "0", "--max-unused", "0")
+            let check = try fleet.restic(#require(Restic.all.last), "check", "--read-data")
+            #expect(
+                check.text.contains("no errors were found")
+                    && !check.text.contains("not referenced"), "\(point): \(check)")
+            #expect(fleet.objects("locks") == [], "\(point)")
+        }
+    }
+
+    @Test func obliterateEndsWithAReceipt() throws {
+        let scene = try scene()
+        let fleet = scene.fleet
+        #expect(try fleet.cistern("obliterate", "data", expecting: 2).errorText.contains("--yes"))
+        try fleet.cistern("obliterate", "nothing", "--yes")
+        let result = try JSON(fleet.cistern("obliterate", "data", "--yes", "--json").output)
+        #expect(result["proven"].bool == true)
+        #expect(fleet.objects("snapshots") == [])
+        #expect(fleet.objects("data") == [])
+        let receipts = try FileManager.default.contentsOfDirectory(
+            atPath: fleet.folder + "/state/obliterated")
+        #expect(receipts.count == 1)
+        #expect(
+            !FileManager.default.fileExists(atPath: fleet.folder + "/state/modules/data.sqlite"))
+        // Again: nothing to do.
+        try fleet.cistern("obliterate", "data", "--yes")
+        // The module can be stored anew.
+        try fleet.cistern("dehydrate", "data")
+        try fleet.judge()
+    }
+}

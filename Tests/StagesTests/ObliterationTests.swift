@@ -1,0 +1,240 @@
+import ContentStore
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+/// Forgetting a module for good: what only it had is gone everywhere, what others have stays.
+@Suite struct ObliterationTests {
+    /// Two modules that share content; the first has a forgotten snapshot as well.
+    func scene() throws -> GarbageScene {
+        let scene = try GarbageScene()
+        for i in 0..<6 {
+            try scene.write("a", "f\(i)", noise(20_000, seed: UInt64(i)))
+            try scene.write("b", "f\(i)", noise(20_000, seed: UInt64(i % 3)))
+        }
+        try scene.dehydrate("a")
+        try scene.dehydrate("b")
+        try scene.write("a", "f5", noise(20_000, seed: 50))
+        try scene.dehydrate("a")
+        try scene.forget("a")
+        try scene.write("a", "f5", noise(20_000, seed: 51))
+        try scene.dehydrate("a")
+        return scene
+    }
+
+    /// The ids of all blobs that only the first module ever had.
+    let own = ([3, 4, 5, 50, 51] as [UInt64]).map { seed in
+        let bytes = noise(20_000, seed: seed)
+        return SHA256Hasher.hash(bytes.span)
+    }
+
+    @discardableResult
+    func obliterate(
+        _ scene: GarbageScene, _ module: String = "a", on backend: (any Backend)? = nil,
+        places: [any Backend] = []
+    ) throws -> ObliterationResult {
+        let store = try Store(
+            backend: backend ?? scene.memory, password: Workbench.password,
+            stateDirectory: scene.folder("state-o"))
+        let name = StoreSession.newName()
+        let lock = try store.lock(session: name, exclusive: true)
+        try store.refresh(session: name)
+        let session = StoreSession(
+            store: store, confirmLock: { () throws(Failure) in try lock.check() })
+        let result = try Obliterator(
+            module, session: session, places: places, notePath: scene.folder("note-\(module)")
+        ).run()
+        try lock.release()
+        return result
+    }
+
+    /// Nothing of the module is there, by any pack's own header, and the other module is whole.
+    func expectGone(
+        _ scene: GarbageScene, at place: MemoryBackend? = nil, _ comment: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let place = place ?? scene.memory
+        let store = try scene.stranger()
+        let sealer = Sealer(key: store.key)
+        var ids = Set<Digest>()
+        for (key, bytes) in place.objects where key.kind == .pack {
+            let entries = try PackHeader.decode(size: UInt64(bytes.count), sealer: sealer) {
+                range throws(Failure) in
+                Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+            }
+            ids.formUnion(entries.map(\.id))
+        }
+        #expect(ids.intersection(own) == [], "\(comment)", sourceLocation: sourceLocation)
+        #expect(try store.snapshots(of: "a").isEmpty, "\(comment)", sourceLocation: sourceLocation)
+        #expect(
+            try store.snapshots(of: "b").count == 1, "\(comment)", sourceLocation: sourceLocation)
+        #expect(try scene.lost() == [], "\(comment)", sourceLocation: sourceLocation)
+    }
+
+    @Test func whatOnlyTheModuleHadIsGone() throws {
+        let scene = try scene()
+        let result = try obliterate(scene)
+        #expect(result.isProven, "\(result.problems)")
+        #expect(result.note.snapshots.count == 2)
+        #expect(result.note.kept == [ObliterationNote.Kept(module: "b", blobs: 3)])
+        #expect(result.rewrittenPacks > 0)
+        try expectGone(scene, "")
+        // Again: nothing more to do, and no error.
+        let again = try obliterate(scene)
+        #expect(again.isProven)
+        #expect(again.rewrittenPacks == 0)
+    }
+
+    @Test func marksGoAsWell() throws {
+        let scene = try scene()
+        try scene.collect("c", GarbageOptions(grace: 3600, limits: GarbageLimits(maxUnused: 0)))
+        let result = try obliterate(scene)
+        #expect(result.isProven, "\(result.problems)")
+        try expectGone(scene, "")
+        let packs = try scene.packs()
+        #expect(packs.all == packs.listed)
+    }
+
+    @Test func anUnknownModuleIsNoError() throws {
+        let scene = try scene()
+        let result = try obliterate(scene, "z")
+        #expect(result.isProven)
+        #expect(result.note.snapshots == [])
+        #expect(try scene.lost() == [])
+        #expect(try scene.stranger().snapshots(of: "a").count == 2)
+    }
+
+    @Test func itWaitsForWriters() throws {
+        let scene = try scene()
+        let writer = try scene.start("w")
+        let failure = #expect(throws: Failure.self) { try obliterate(scene) }
+        #expect(failure?.kind == .locked)
+        try writer.lock.release()
+        #expect(try obliterate(scene).isProven)
+    }
+
+    @Test func mirrorsForgetToo() throws {
+        let scene = try scene()
+        let mirror = MemoryBackend(location: "file:mirror")
+        for (key, bytes) in scene.memory.objects where key.kind != .lock {
+            try mirror.put(key, bytes.span)
+        }
+        // Garbage that only the mirror still has, and a pack that only it has and others need.
+        let garbage = try scene.collect("c")
+        #expect(garbage.deleted.packs > 0)
+        let result = try obliterate(scene, places: [mirror])
+        #expect(result.isProven, "\(result.problems)")
+        try expectGone(scene, "")
+        try expectGone(scene, at: mirror, "mirror")
+        #expect(result.places.count == 2)
+    }
+
+    @Test func aMirrorKeepsWhatTheStoreHasLost() throws {
+        let scene = try scene()
+        let mirror = MemoryBackend(location: "file:mirror")
+        for (key, bytes) in scene.memory.objects where key.kind != .lock {
+            try mirror.put(key, bytes.span)
+        }
+        // A data pack of the other module that the store has lost.
+        let store = try scene.stranger()
+        let shared = SHA256Hasher.hash(noise(20_000, seed: 1).span)
+        let pack = try #require(try store.index.locations(shared, .data).first).pack
+        scene.memory.damage(ObjectKey(.pack, pack), nil)
+        let result = try obliterate(scene, places: [mirror])
+        #expect(!result.isProven)
+        #expect(mirror.objects[ObjectKey(.pack, pack)] != nil)
+    }
+
+    @Test func oldVersionsGo() throws {
+        let scene = try scene()
+        let versioned = VersionedMemory(scene.memory)
+        let result = try obliterate(scene, on: versioned)
+        #expect(result.isProven, "\(result.problems)")
+        #expect(result.places.first?.isVersioned == true)
+        let left = versioned.removedObjects.with { $0.filter { $0.kind != .lock } }
+        #expect(left == [])
+        try expectGone(scene, "")
+    }
+
+    /// Dies after each change, in turn; running again finishes the work.
+    @Test func deathAtEachChange() throws {
+        var changes = 0
+        while true {
+            let scene = try scene()
+            let dying = ProcessBackend(scene.memory, dyingAfter: changes)
+            let result = Result { try obliterate(scene, on: dying) }
+            if case .success = result { break }
+            // The other module is whole at every moment.
+            let others = try scene.lost(of: "b")
+            #expect(others == [], "after \(changes) changes")
+            scene.unlock()
+            let again = try obliterate(scene)
+            #expect(again.isProven, "after \(changes) changes: \(again.problems)")
+            #expect(again.note.snapshots.count == 2 || changes < 1, "after \(changes) changes")
+            try expectGone(scene, "after \(changes) changes")
+            changes += 1
+        }
+        print("obliteration: \(changes) changes")
+        #expect(changes > 8)
+    }
+}
+
+/// A place that keeps what is removed as an old version.
+final class VersionedMemory: VersionedBackend {
+    let base: MemoryBackend
+    let removedObjects = Monitor<Set<ObjectKey>>([])
+
+    init(_ base: MemoryBackend) { self.base = base }
+
+    var location: String { base.location }
+
+    func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {
+        try base.put(key, bytes)
+    }
+
+    func put(
+        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
+    ) throws(BackendError) {
+        try base.put(key, from: file, size: size)
+    }
+
+    func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
+        try base.get(key, limit: limit)
+    }
+
+    func read(
+        _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
+    ) throws(BackendError) {
+        try base.read(key, range, into: &output)
+    }
+
+    func size(_ key: ObjectKey) throws(BackendError) -> UInt64? { try base.size(key) }
+
+    func list(
+        _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        try base.list(kind, each)
+    }
+
+    func remove(_ key: ObjectKey) throws(BackendError) {
+        try base.remove(key)
+        removedObjects.with { _ = $0.insert(key) }
+    }
+
+    func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int { 0 }
+
+    func objectVersions(
+        _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        for key in removedObjects.with({ $0 }) where key.kind == kind {
+            try each(ObjectVersion(key: key, name: "1", isLatest: false))
+        }
+    }
+
+    func removeObjectVersions(_ versions: [ObjectVersion]) throws(BackendError) {
+        removedObjects.with { removed in
+            for version in versions { removed.remove(version.key) }
+        }
+    }
+}
