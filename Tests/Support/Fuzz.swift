@@ -30,6 +30,7 @@ package func fuzz(
     let seed = environment["CISTERN_FUZZ_SEED"].flatMap { UInt64($0) } ?? seed
     print("fuzz \(name): seed \(seed), \(rounds) rounds")
     var generator = SeededGenerator(seed: seed)
+    for input in corpus { try body(input) }
     for _ in 0..<rounds {
         try body(mutate(corpus, &generator))
     }

@@ -56,9 +56,11 @@ private func readField(
     case (10, 0x6C) where cursor.equals(key, "linktarget"):
         // linktarget_raw, which has the exact bytes, wins wherever it stands.
         let target = try cursor.decode(try cursor.text())
-        if node.linkTarget == nil { node.linkTarget = target }
+        // An empty one is as good as none: writers leave it out.
+        if node.linkTarget == nil && !target.isEmpty { node.linkTarget = target }
     case (14, 0x6C) where cursor.equals(key, "linktarget_raw"):
-        node.linkTarget = try readBase64(&cursor)
+        let target = try readBase64(&cursor)
+        if !target.isEmpty { node.linkTarget = target }
     case (19, 0x65) where cursor.equals(key, "extended_attributes"):
         node.xattrs = try readXattrs(&cursor)
     case (6, 0x64) where cursor.equals(key, "device"): node.rdev = try cursor.unsigned()

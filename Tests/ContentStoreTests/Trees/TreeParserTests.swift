@@ -125,6 +125,7 @@ import Testing
             try TreeEncoder.encode([TreeCodecTests.node("a"), big]),
             Self.tree(Self.entry("\\\\x41\\\\u00e9"), Self.entry("z", ",\(Self.time)")),
             Array(#"{"nodes":null,"a":[{"b":"c\\"}]}"#.utf8),
+            Self.tree(Self.entry("e", #","linktarget":"","linktarget_raw":"""#)),
         ]
         fuzz("tree", corpus: corpus) { bytes in
             let whole = try? TreeCodecTests.decodeQuietly(bytes, piece: .max)
