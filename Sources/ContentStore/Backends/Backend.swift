@@ -57,8 +57,8 @@ package struct ObjectKey: Sendable, Hashable, CustomStringConvertible {
 ///
 /// - Errors: `BackendError`. After `.temporary` the same call may be made again, with waiting in
 ///   between, and does no harm: an implementation never retries by itself, a layer above does,
-///   so that attempts and time have one bound. After `.permanent`, `.damaged`, `.exists` and
-///   `.missing` a retry gives the same result.
+///   so that attempts and time have one bound. After `.permanent`, `.refused`, `.damaged`,
+///   `.exists` and `.missing` a retry gives the same result.
 /// - Lost responses: a call that threw `.temporary` may have taken effect. `put` and `remove` are
 ///   idempotent for this reason.
 /// - Durability: when `put` returns, the object survives a crash of the machine. `remove` need not

@@ -12,6 +12,9 @@ package enum BackendError: Error, Sendable, Equatable {
     case temporary(ObjectKey?, cause: String)
     /// The same call will fail again until somebody changes something.
     case permanent(SystemError)
+    /// The server said no, or the place cannot be used as it is configured: says nothing about
+    /// the object.
+    case refused(ObjectKey?, cause: String, hint: String? = nil)
 
     /// Sorts a failed system call into `temporary` and `permanent`.
     package init(_ error: SystemError, _ key: ObjectKey?) {
@@ -40,6 +43,8 @@ package enum BackendError: Error, Sendable, Equatable {
             Failure(
                 .store, "store \(location) failed", cause: error.description,
                 hint: BackendError.hint(error, location))
+        case .refused(_, let cause, let hint):
+            Failure(.store, "store \(location) failed", cause: cause, hint: hint)
         }
     }
 

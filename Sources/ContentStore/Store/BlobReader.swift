@@ -188,7 +188,7 @@ enum CopyProblem: Error {
         case .damaged: self = .damaged(failure)
         // What the medium does not give back is lost.
         case .permanent(let cause) where cause.code == Errno.inputOutput: self = .damaged(failure)
-        case .permanent, .temporary, .exists: self = .unknown(failure)
+        case .permanent, .refused, .temporary, .exists: self = .unknown(failure)
         }
     }
 
