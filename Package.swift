@@ -39,6 +39,7 @@ let package = Package(
     targets: [
         // C: inline shims and system libraries
         .target(name: "CLinux"),
+        .target(name: "CCurl"),
         .systemLibrary(
             name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(
@@ -48,7 +49,7 @@ let package = Package(
         module("Platform", ["CLinux", "CZstd"]),
         module("Manifest", ["Platform"]),
         module("JobTable", ["Platform", grdb]),
-        module("ContentStore", ["Platform", "CCrypto", grdb]),
+        module("ContentStore", ["Platform", "CCrypto", "CCurl", grdb]),
 
         // Stages
         module("Stages", ["Platform", "Manifest", "JobTable", "ContentStore"]),

@@ -1,0 +1,33 @@
+/// Judges whether a transfer still moves.
+///
+/// A pure value: an event is the bytes moved so far at a time. Time in which the transfer was held
+/// back by our own limits does not count.
+struct StallWatch {
+    private let rate: Double
+    private let patience: Double
+    private var since: Double
+    private var moved = 0
+
+    /// - Parameters:
+    ///   - rate: bytes a second below which it counts as stalled.
+    ///   - patience: for how many seconds that is borne.
+    init(rate: Int, patience: Double, now: Double) {
+        self.rate = Double(rate)
+        self.patience = patience
+        since = now
+    }
+
+    /// The transfer was held back by us for `seconds`.
+    mutating func heldBack(_ seconds: Double) { since += seconds }
+
+    /// Whether to give up, with `total` bytes moved so far; `patience` overrides the usual one.
+    mutating func isStalled(total: Int, now: Double, patience other: Double? = nil) -> Bool {
+        let elapsed = now - since
+        if elapsed >= 1, Double(total - moved) >= rate * elapsed {
+            moved = total
+            since = now
+            return false
+        }
+        return elapsed >= other ?? patience
+    }
+}

@@ -1,0 +1,187 @@
+package import Platform
+
+/// One version of an object in a bucket that keeps them.
+package struct S3ObjectVersion: Sendable, Equatable {
+    /// The object.
+    package var key: ObjectKey
+    /// The server's name of the version: `null` for what was written before it kept versions;
+    /// nil for whichever is the latest.
+    package var versionID: String?
+    /// Whether readers see this version.
+    package var isLatest = true
+    /// Whether this says that the object was deleted, and holds nothing.
+    package var isDeleteMarker = false
+    /// In bytes.
+    package var size: UInt64 = 0
+
+    package init(key: ObjectKey, versionID: String? = nil) {
+        self.key = key
+        self.versionID = versionID
+    }
+}
+
+extension S3Backend {
+    package func list(
+        _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        guard kind != .config else { return }
+        var token: String?
+        repeat {
+            var query = [("list-type", "2")]
+            if let token { query.append(("continuation-token", token)) }
+            let page = try page(kind.folder + "/", query, root: "ListBucketResult")
+            for (name, fields) in page.records where name == "Contents" {
+                guard let key = key(fields), key.kind == kind, let id = key.id,
+                    let size = UInt64(fields["Size"] ?? "")
+                else { continue }
+                try each(id, size)
+            }
+            let next = page.fields["NextContinuationToken"]
+            guard page.fields["IsTruncated"] == "true" else { return }
+            token = try S3Backend.advance(token, next)
+        } while true
+    }
+
+    /// Calls `each` for every version of every object of `kind`, those that were deleted too.
+    package func versions(
+        _ kind: ObjectKind, _ each: (S3ObjectVersion) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        var marker: String?
+        var version: String?
+        repeat {
+            var query = [("versions", "")]
+            if let marker { query.append(("key-marker", marker)) }
+            if let version { query.append(("version-id-marker", version)) }
+            let folder = kind == .config ? "config" : kind.folder + "/"
+            let page = try page(folder, query, root: "ListVersionsResult")
+            for (name, fields) in page.records where ["Version", "DeleteMarker"].contains(name) {
+                guard let key = key(fields), key.kind == kind else { continue }
+                var found = S3ObjectVersion(key: key, versionID: fields["VersionId"] ?? "null")
+                found.isLatest = fields["IsLatest"] == "true"
+                found.isDeleteMarker = name == "DeleteMarker"
+                found.size = UInt64(fields["Size"] ?? "") ?? 0
+                try each(found)
+            }
+            guard page.fields["IsTruncated"] == "true" else { return }
+            let next = page.fields["NextKeyMarker"].map(S3Backend.decode)
+            let nextVersion = page.fields["NextVersionIdMarker"]
+            _ = try S3Backend.advance(
+                (marker ?? "") + " " + (version ?? ""), next.map { $0 + " " + (nextVersion ?? "") })
+            marker = next
+            version = nextVersion
+        } while true
+    }
+
+    /// Removes versions for good, 1000 with each request; one that is not there is a success.
+    package func removeVersions(_ versions: [S3ObjectVersion]) throws(BackendError) {
+        try remove(versions)
+    }
+
+    package func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int {
+        var removed = 0
+        var marker: String?
+        var upload: String?
+        repeat {
+            var query = [("uploads", "")]
+            if let marker { query.append(("key-marker", marker)) }
+            if let upload { query.append(("upload-id-marker", upload)) }
+            guard let page = try uploads(query) else { return removed }
+            for (name, fields) in page.records where name == "Upload" {
+                let begun = Array((fields["Initiated"] ?? "").utf8)
+                guard let key = key(fields), let id = fields["UploadId"],
+                    let start = parseRFC3339Nano(begun.span), start < time
+                else { continue }
+                try abort(key, upload: id)
+                removed += 1
+            }
+            guard page.fields["IsTruncated"] == "true" else { return removed }
+            let next = page.fields["NextKeyMarker"].map(S3Backend.decode)
+            let nextUpload = page.fields["NextUploadIdMarker"]
+            _ = try S3Backend.advance(
+                (marker ?? "") + " " + (upload ?? ""), next.map { $0 + " " + (nextUpload ?? "") })
+            marker = next
+            upload = nextUpload
+        } while true
+    }
+
+    /// A page of unfinished uploads; nil where the server has no such list.
+    private func uploads(
+        _ query: [(String, String)]
+    ) throws(BackendError) -> XMLRecords? {
+        do throws(BackendError) {
+            return try page("", query, root: "ListMultipartUploadsResult")
+        } catch {
+            if case .refused(_, let cause, _) = error, cause.contains(": 501") { return nil }
+            throw error
+        }
+    }
+
+    /// One page of a listing below `folder`.
+    private func page(
+        _ folder: String, _ query: [(String, String)], root: String
+    ) throws(BackendError) -> XMLRecords {
+        var request = S3Request(.get)
+        request.query = query.map { (name: $0.0, value: $0.1) }
+        request.query.append(("prefix", prefix + folder))
+        request.query.append(("encoding-type", "url"))
+        // A page is at most 1000 entries.
+        request.limit = 16 << 20
+        var body: [UInt8] = []
+        var response = try client.send(request, into: &body)
+        guard response.isSuccess else { throw error(response, request) }
+        response.body = body
+        return try parse(response, root: root, request)
+    }
+
+    /// The object that the entry of a listing is; nil for what is none of ours.
+    private func key(_ fields: [String: String]) -> ObjectKey? {
+        guard let text = fields["Key"] else { return nil }
+        let name = S3Backend.decode(text)
+        guard name.hasPrefix(prefix) else { return nil }
+        return ObjectKey(path: name.dropFirst(prefix.count))
+    }
+
+    /// The place where the next page begins; one that does not advance would never end.
+    private static func advance(_ last: String?, _ next: String?) throws(BackendError) -> String {
+        guard let next, !next.isEmpty, next != last else {
+            throw .temporary(nil, cause: "the server cuts a listing off and does not say where")
+        }
+        return next
+    }
+
+    /// Undoes the encoding that `encoding-type=url` asks for.
+    static func decode(_ text: String) -> String {
+        guard text.utf8.contains(0x25) || text.utf8.contains(0x2B) else { return text }
+        var output: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == 0x25, rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                output.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                output.append(byte == 0x2B ? 0x20 : byte)
+            }
+        }
+        return String(decoding: output, as: UTF8.self)
+    }
+}
+
+extension ObjectKey {
+    /// The key of the object at `path` below the repository's root; nil where no object may be.
+    init?(path: Substring) {
+        if path == "config" {
+            self = .config
+            return
+        }
+        for kind in ObjectKind.allCases where kind != .config && path.hasPrefix(kind.folder + "/") {
+            guard let id = Digest(hex: String(path.suffix(64))) else { return nil }
+            let key = ObjectKey(kind, id)
+            guard key.path == path else { return nil }
+            self = key
+            return
+        }
+        return nil
+    }
+}
