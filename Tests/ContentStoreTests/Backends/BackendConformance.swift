@@ -7,6 +7,8 @@ import Testing
 /// A directory for one test, removed at its end.
 final class ScratchFolder {
     let path: String
+    /// What has to live as long as the folder.
+    var keeps: [AnyObject] = []
 
     init() throws {
         path = NSTemporaryDirectory() + "cistern-store-" + UUID().uuidString
@@ -21,12 +23,21 @@ final class ScratchFolder {
 
 /// The implementations that every test of the suite runs on.
 enum BackendImplementation: String, CaseIterable, Sendable {
-    case file, memory
+    case file, memory, rest
+
+    /// Those that this machine can have.
+    static var available: [BackendImplementation] {
+        allCases.filter { $0 != .rest || RESTServer.isAvailable }
+    }
 
     func make(in folder: ScratchFolder) throws -> any Backend {
         switch self {
-        case .file: try FileBackend(path: folder.path + "/store", create: true)
-        case .memory: MemoryBackend()
+        case .file: return try FileBackend(path: folder.path + "/store", create: true)
+        case .memory: return MemoryBackend()
+        case .rest:
+            let server = try RESTServer()
+            folder.keeps.append(server)
+            return try server.backend()
         }
     }
 }
@@ -48,7 +59,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         return found
     }
 
-    @Test(arguments: BackendImplementation.allCases, hashed)
+    @Test(arguments: BackendImplementation.available, hashed)
     func objectsComeBack(_ kind: BackendImplementation, _ object: ObjectKind) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -75,7 +86,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         }
     }
 
-    @Test(arguments: BackendImplementation.allCases)
+    @Test(arguments: BackendImplementation.available)
     func rangesAreReadWholeOrNotAtAll(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -96,7 +107,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         #expect(throws: BackendError.self) { try backend.get(key, limit: 9999) }
     }
 
-    @Test(arguments: BackendImplementation.allCases)
+    @Test(arguments: BackendImplementation.available)
     func removedObjectsAreGone(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -117,7 +128,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         }
     }
 
-    @Test(arguments: BackendImplementation.allCases)
+    @Test(arguments: BackendImplementation.available)
     func aConfigIsNeverReplaced(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -129,7 +140,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
     }
 
     /// How a damaged object is mended, also when its old bytes have been read before.
-    @Test(arguments: BackendImplementation.allCases)
+    @Test(arguments: BackendImplementation.available)
     func otherObjectsAreReplaced(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -144,7 +155,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         #expect(output == good)
     }
 
-    @Test(arguments: BackendImplementation.allCases)
+    @Test(arguments: BackendImplementation.available)
     func threadsShareIt(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
