@@ -12,7 +12,7 @@ struct Row: Sendable {
     static var all: [Row] {
         [
             .manifest, .checkVerify, .dehydrateSmall, .dehydrateLarge, .dehydrateUnchanged,
-            .storeCheckSmall, .storeCheckLarge, .hydrateSmall, .hydrateLarge,
+            .storeCheckSmall, .storeCheckLarge, .hydrateSmall, .hydrateLarge, .mirror,
         ]
     }
 

@@ -42,8 +42,7 @@ final class StoreHandle: Sendable {
                     + ": keep a copy elsewhere, without it the store cannot be read")
         }
         let handle = try StoreHandle(
-            store: try Store(
-                backend: backend, password: password, stateDirectory: configuration.state))
+            store: try StoreAccess.open(configuration, backend: backend, password: password))
         if creating {
             do throws(Failure) {
                 try handle.store.tidy()
@@ -52,6 +51,36 @@ final class StoreHandle: Sendable {
             }
         }
         return handle
+    }
+
+    /// As `open`, for commands that only read: when the store itself cannot be opened, the first
+    /// mirror that can is read as a repository of its own, with a local index of its own.
+    static func openForReading(_ configuration: Configuration) throws(Failure) -> StoreHandle {
+        let failure: Failure
+        do throws(Failure) {
+            return try open(configuration)
+        } catch {
+            failure = error
+        }
+        guard failure.kind == .store || failure.kind == .temporary else { throw failure }
+        let password = try StoreAccess.password(configuration, creating: false)
+        let mirrors = StoreMirrors.reachable(configuration)
+        for mirror in mirrors {
+            do throws(Failure) {
+                let others = mirrors.filter { $0 !== mirror }
+                let handle = try StoreHandle(
+                    store: try Store(
+                        backend: mirror, mirrors: others, password: password,
+                        stateDirectory: MirrorRecord.path(
+                            mirror.location, in: StoreMirrors.folder(configuration)),
+                        fallbacks: ReadFallbacks(tell: { Print.note($0) })))
+                Print.note("reading from the mirror \(mirror.location): \(failure)")
+                return handle
+            } catch {
+                Print.note("the mirror \(mirror.location) cannot be read either: \(error)")
+            }
+        }
+        throw failure
     }
 
     /// Looks at the store's listings again unless that was done just now.
@@ -131,26 +160,45 @@ enum StoreAccess {
         return try PasswordFile.read(path)
     }
 
-    /// The backend of the store's URL.
+    /// The backend of the store's URL, whose calls are made again after errors that may pass.
     static func backend(
         _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> any Backend {
         let url = configuration.store.url
+        let mayCreate = creating && !isKnown(configuration)
+        return try place(
+            url, creating: mayCreate, what: "store",
+            hint: isKnown(configuration)
+                ? "It was there before: is its disk mounted?"
+                : "`cistern store init` makes it")
+    }
+
+    /// The store of `configuration` with its mirrors, opened.
+    ///
+    /// A mirror that is away is told of only when it is needed: what it is to give is missing then.
+    static func open(
+        _ configuration: Configuration, backend: any Backend, password: [UInt8]
+    ) throws(Failure) -> Store {
+        try Store(
+            backend: backend, mirrors: StoreMirrors.reachable(configuration), password: password,
+            stateDirectory: configuration.state,
+            fallbacks: ReadFallbacks(tell: { Print.note($0) }))
+    }
+
+    /// The backend at `url`; `hint` says what to do when a folder is not there.
+    static func place(
+        _ url: String, creating: Bool, what: String, hint: String
+    ) throws(Failure) -> any Backend {
         guard url.hasPrefix("file:") else {
             throw Failure(
-                .usage, "store \(url) is of a kind that this version does not have",
+                .usage, "\(what) \(url) is of a kind that this version does not have",
                 hint: "file: and a path")
         }
         let path = String(url.dropFirst("file:".count))
-        let mayCreate = creating && !isKnown(configuration)
-        if !mayCreate && Path.kind(path) == nil {
-            throw Failure(
-                .store, "the store \(url) is not there",
-                hint: isKnown(configuration)
-                    ? "It was there before: is its disk mounted?"
-                    : "`cistern store init` makes it")
+        if !creating && Path.kind(path) == nil {
+            throw Failure(.store, "the \(what) \(url) is not there", hint: hint)
         }
-        return try FileBackend(path: path, create: mayCreate)
+        return RetryingBackend(try FileBackend(path: path, create: creating))
     }
 
     /// Whether a local index knows of locks whose process is dead.

@@ -6,7 +6,7 @@ package struct StoreSettings: Sendable, Equatable, Codable {
     package var url: String
     /// The absolute path of the file with the password; nil for one beside the state.
     package var passwordFile: String?
-    /// URLs of further backends with the same objects.
+    /// URLs of further backends with the same objects, as `url`.
     package var mirrors: [String]
 
     package init(url: String, passwordFile: String?, mirrors: [String]) {

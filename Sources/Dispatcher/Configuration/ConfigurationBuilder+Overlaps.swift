@@ -45,6 +45,9 @@ extension ConfigurationBuilder {
         }
         var places = [("state", Path.canonical(state))]
         if let store { places.append(("store", Path.canonical(String(store.url.dropFirst(5))))) }
+        for mirror in store?.mirrors ?? [] where mirror.hasPrefix("file:") {
+            places.append(("mirror", Path.canonical(String(mirror.dropFirst(5)))))
+        }
         for module in modules {
             for (what, place) in places {
                 if Path.contains(module.canonical, place) {
@@ -60,11 +63,11 @@ extension ConfigurationBuilder {
                 }
             }
         }
-        guard places.count == 2 else { return }
-        let (inner, other) = (places[0].1, places[1].1)
-        if Path.contains(inner, other) || Path.contains(other, inner) {
+        let inner = places[0].1
+        for (what, other) in places.dropFirst()
+        where Path.contains(inner, other) || Path.contains(other, inner) {
             reader.error(
-                storePlace, "state and store share a place: \(inner) and \(other)",
+                storePlace, "state and \(what) share a place: \(inner) and \(other)",
                 "give each a folder of its own")
         }
     }

@@ -74,7 +74,7 @@ struct ConfigurationBuilder {
             let entries = reader.mapping(
                 entry.value, "`store`", allowed: ["url", "password_file", "mirrors"])
         else { return nil }
-        if let mirrors = entries["mirrors"] { checkMirrors(mirrors.value) }
+        let mirrors = entries["mirrors"].map { mirrorURLs($0.value) } ?? []
         let password = entries["password_file"].flatMap { path($0.value, "`password_file`") }
         guard let url = entries["url"] else {
             reader.error(entry.place, "`url` of the store is missing", "url: file:./store")
@@ -83,7 +83,9 @@ struct ConfigurationBuilder {
         guard let text = reader.text(url.value, "`url` of the store"),
             let location = storeURL(text, url.value.place)
         else { return nil }
-        return StoreSettings(url: location, passwordFile: password, mirrors: [])
+        checkMirrors(mirrors, of: location)
+        return StoreSettings(
+            url: location, passwordFile: password, mirrors: mirrors.map(\.url))
     }
 
     private mutating func storeURL(_ text: String, _ place: Place) -> String? {
@@ -105,9 +107,37 @@ struct ConfigurationBuilder {
         return nil
     }
 
-    private mutating func checkMirrors(_ node: YAMLNode) {
-        guard let items = reader.texts(node, "`mirrors`"), let first = items.first else { return }
-        reader.error(
-            first.place, "mirrors are not supported by this version", "allowed: mirrors: []")
+    private mutating func mirrorURLs(_ node: YAMLNode) -> [(url: String, place: Place)] {
+        var urls: [(url: String, place: Place)] = []
+        for item in reader.texts(node, "`mirrors`") ?? [] {
+            guard let text = reader.text(item, "each of `mirrors`"),
+                let url = storeURL(text, item.place)
+            else { continue }
+            urls.append((url, item.place))
+        }
+        return urls
+    }
+
+    /// A mirror of the same place would protect from nothing.
+    private mutating func checkMirrors(
+        _ mirrors: [(url: String, place: Place)], of store: String
+    ) {
+        var seen = [(store, "the store")]
+        for (url, place) in mirrors {
+            if let other = seen.first(where: { Self.overlap($0.0, url) }) {
+                reader.error(
+                    place, "the mirror shares a place with \(other.1)",
+                    "give each mirror a place of its own, on another disk or machine")
+            }
+            seen.append((url, "another mirror"))
+        }
+    }
+
+    private static func overlap(_ x: String, _ y: String) -> Bool {
+        guard x.hasPrefix("file:"), y.hasPrefix("file:") else { return x == y }
+        let (a, b) = (
+            Path.canonical(String(x.dropFirst(5))), Path.canonical(String(y.dropFirst(5)))
+        )
+        return Path.contains(a, b) || Path.contains(b, a)
     }
 }

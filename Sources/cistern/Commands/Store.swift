@@ -10,7 +10,9 @@ struct StoreCommand: ParsableCommand {
         abstract: "Make, describe and check the store.",
         discussion:
             "The store is a restic repository: restic reads it with the same password file.",
-        subcommands: [StoreInit.self, StoreInfo.self, StoreCheckCommand.self])
+        subcommands: [
+            StoreInit.self, StoreInfo.self, StoreCheckCommand.self, StoreMirror.self,
+        ])
 }
 
 /// `cistern store init`: a new, empty store.
@@ -70,6 +72,7 @@ struct StoreInfo: ParsableCommand {
         var packsMissing = 0
         var packBytes: UInt64 = 0
         var blobs: Int
+        var mirrors: [MirrorDocument] = []
     }
 
     func run() throws {
@@ -88,6 +91,8 @@ struct StoreInfo: ParsableCommand {
             if present { document.packBytes += size } else { document.packsMissing += 1 }
         }
         try handle.close()
+        let records = StoreMirrors.records(configuration)
+        document.mirrors = records.map { MirrorDocument($0) }
         if output.json { return try Print.out(JSON.document(document)) }
         let missing =
             document.packsMissing > 0
@@ -106,5 +111,8 @@ struct StoreInfo: ParsableCommand {
             index files    \(Format.count(Int64(document.indexFiles)))
 
             """)
+        for record in records {
+            try Print.line("mirror         \(record.location): \(StoreMirrors.state(record))")
+        }
     }
 }

@@ -30,10 +30,9 @@ struct StoreCheckCommand: ParsableCommand {
         let configuration = try config.load()
         Interruption.install()
         // Not by StoreHandle: it fails on a damaged index, which is to be reported here.
-        let store = try Store(
-            backend: try StoreAccess.backend(configuration, creating: false),
-            password: try StoreAccess.password(configuration, creating: false),
-            stateDirectory: configuration.state)
+        let store = try StoreAccess.open(
+            configuration, backend: try StoreAccess.backend(configuration, creating: false),
+            password: try StoreAccess.password(configuration, creating: false))
         let session = StoreSession.newName()
         let lock = try store.lock(session: session)
         let printer = StoreProblemPrinter(json: output.json)
