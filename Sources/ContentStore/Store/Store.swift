@@ -41,7 +41,9 @@ package final class Store: Sendable {
             try sealer.open(sealed.span, into: &plain)
             configuration = try RepositoryConfig.decode(plain)
         } catch {
-            throw Failure(.store, "the store \(backend.location) cannot be opened", wrapping: error)
+            throw Failure(
+                .store, "the store \(backend.location) cannot be opened", wrapping: error,
+                at: backend.location)
         }
         let folder = "\(stateDirectory)/stores"
         spoolDirectory = "\(stateDirectory)/spool"
@@ -61,7 +63,8 @@ package final class Store: Sendable {
             return try backend.size(ObjectKey.config) != nil
         } catch {
             throw Failure(
-                .store, "the store \(backend.location) cannot be reached", wrapping: error)
+                .store, "the store \(backend.location) cannot be reached", wrapping: error,
+                at: backend.location)
         }
     }
 
@@ -95,7 +98,8 @@ package final class Store: Sendable {
             CrashPoint.reached("store-config-put")
         } catch {
             throw Failure(
-                .store, "no store could be made at \(backend.location)", wrapping: error)
+                .store, "no store could be made at \(backend.location)", wrapping: error,
+                at: backend.location)
         }
     }
 
@@ -128,7 +132,8 @@ package final class Store: Sendable {
             try backend.list(.key) { id, _ in names.append(id) }
         } catch {
             throw Failure(
-                .store, "the store \(backend.location) cannot be reached", wrapping: error)
+                .store, "the store \(backend.location) cannot be reached", wrapping: error,
+                at: backend.location)
         }
         guard !names.isEmpty else {
             throw Failure(
@@ -141,7 +146,8 @@ package final class Store: Sendable {
                 let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
                 return try KeyFile.open(bytes, name: name, password: password)
             } catch {
-                let failure = Failure(.store, "key \(name.short)", wrapping: error)
+                let failure = Failure(
+                    .store, "key \(name.short)", wrapping: error, at: backend.location)
                 // A damaged key file tells more than that the password is another key's.
                 if last == nil || failure.kind == .store { last = failure }
             }
@@ -193,7 +199,7 @@ package final class Store: Sendable {
         } catch {
             throw Failure(
                 .store, "the index of the store \(backend.location) cannot be read",
-                wrapping: error)
+                wrapping: error, at: backend.location)
         }
     }
 

@@ -44,7 +44,9 @@ extension ConfigurationBuilder {
                 "each file may belong to one module only")
         }
         var places = [("state", Path.canonical(state))]
-        if let store { places.append(("store", Path.canonical(String(store.url.dropFirst(5))))) }
+        if let store, let path = try? BackendURL.parse(store.url, in: folder).localPath {
+            places.append(("store", Path.canonical(path)))
+        }
         for module in modules {
             for (what, place) in places {
                 if Path.contains(module.canonical, place) {

@@ -16,7 +16,7 @@ struct ConfigurationBuilder {
         var canonical: String
     }
 
-    private var folder: String { Path.folder(of: file) }
+    var folder: String { Path.folder(of: file) }
 
     init(file: String, reader: NodeReader) {
         self.file = file
@@ -53,7 +53,7 @@ struct ConfigurationBuilder {
         return (configuration, reader.problems)
     }
 
-    private mutating func path(_ node: YAMLNode, _ what: String) -> String? {
+    mutating func path(_ node: YAMLNode, _ what: String) -> String? {
         reader.text(node, what).map { Path.absolute($0, in: folder) }
     }
 
@@ -61,53 +61,5 @@ struct ConfigurationBuilder {
         let fallback = Path.absolute("state", in: folder)
         guard let entry else { return fallback }
         return path(entry.value, "`state`") ?? fallback
-    }
-
-    private mutating func storeSettings(
-        _ entry: YAMLNode.Entry?, _ place: Place
-    ) -> StoreSettings? {
-        guard let entry else {
-            reader.error(place, "`store` is missing", "store: {url: file:./store}")
-            return nil
-        }
-        guard
-            let entries = reader.mapping(
-                entry.value, "`store`", allowed: ["url", "password_file", "mirrors"])
-        else { return nil }
-        if let mirrors = entries["mirrors"] { checkMirrors(mirrors.value) }
-        let password = entries["password_file"].flatMap { path($0.value, "`password_file`") }
-        guard let url = entries["url"] else {
-            reader.error(entry.place, "`url` of the store is missing", "url: file:./store")
-            return nil
-        }
-        guard let text = reader.text(url.value, "`url` of the store"),
-            let location = storeURL(text, url.value.place)
-        else { return nil }
-        return StoreSettings(url: location, passwordFile: password, mirrors: [])
-    }
-
-    private mutating func storeURL(_ text: String, _ place: Place) -> String? {
-        if text.hasPrefix("file:") {
-            let path = text.dropFirst("file:".count)
-            if !path.isEmpty { return "file:" + Path.absolute(String(path), in: folder) }
-            reader.error(place, "the store's URL has no path", "url: file:./store")
-            return nil
-        }
-        // The text itself stays out of the message: a URL may carry a password.
-        if text.hasPrefix("s3:") || text.hasPrefix("rest:") {
-            let scheme = text.prefix { $0 != ":" }
-            reader.error(
-                place, "stores on `\(scheme):` are not supported by this version",
-                "allowed: file:PATH")
-        } else {
-            reader.error(place, "the store's URL has an unknown kind", "allowed: file:PATH")
-        }
-        return nil
-    }
-
-    private mutating func checkMirrors(_ node: YAMLNode) {
-        guard let items = reader.texts(node, "`mirrors`"), let first = items.first else { return }
-        reader.error(
-            first.place, "mirrors are not supported by this version", "allowed: mirrors: []")
     }
 }
