@@ -43,6 +43,12 @@ package enum BackendURL: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The URL as a configuration keeps it: with the user and password of a `rest:` URL, for
+    /// `parse` and for nobody's eyes.
+    package var configured: String {
+        if case .rest(let location) = self { "rest:\(location.configured)" } else { description }
+    }
+
     /// The directory of a store on this machine.
     package var localPath: String? {
         if case .file(let path) = self { path } else { nil }

@@ -5,6 +5,8 @@ package struct RESTLocation: Sendable, Hashable, CustomStringConvertible {
     /// From the URL, else from RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD.
     package var user: String?
     package var password: String?
+    /// The URL as it was given, with the credentials in it.
+    var configured: String
 
     /// Reads what stands behind `rest:`: `http(s)://[user:password@]host[:port]/path`.
     ///
@@ -44,7 +46,7 @@ package struct RESTLocation: Sendable, Hashable, CustomStringConvertible {
         guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) else {
             throw RESTLocation.mistake("it holds what has to be encoded in URLs")
         }
-        return RESTLocation(url: url, user: user, password: password)
+        return RESTLocation(url: url, user: user, password: password, configured: text)
     }
 
     /// The URL without credentials.

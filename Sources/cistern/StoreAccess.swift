@@ -23,11 +23,13 @@ final class StoreHandle: Sendable {
 
     /// Opens the store of `configuration` and takes a shared lock on it.
     ///
-    /// - Parameter creating: make the store, and its password file, when this is the first use of
-    ///   both store and state. A store that the state knows and that is gone is never made anew:
-    ///   it is a disk that is not mounted.
+    /// - Parameters:
+    ///   - creating: make the store, and its password file, when this is the first use of both
+    ///     store and state. A store that the state knows and that is gone is never made anew: it
+    ///     is a disk that is not mounted.
+    ///   - asked: somebody asked for a new store in so many words.
     static func open(
-        _ configuration: Configuration, creating: Bool = false
+        _ configuration: Configuration, creating: Bool = false, asked: Bool = false
     ) throws(Failure) -> StoreHandle {
         // Of the first workers of a fleet one makes the store, and the others wait for it.
         let first = creating ? try StoreAccess.lockFirstUse(configuration) : nil
@@ -35,6 +37,7 @@ final class StoreHandle: Sendable {
         let password = try StoreAccess.password(configuration, creating: creating)
         let backend = try StoreAccess.backend(configuration, creating: creating)
         if creating, try !Store.exists(backend) {
+            if !asked { try StoreAccess.checkIsNew(configuration, backend) }
             try Store.create(on: backend, password: password, cost: StoreAccess.keyCost)
             Print.note(
                 "made a new store at \(backend.location); its password is in "
@@ -164,10 +167,9 @@ enum StoreAccess {
     static func backend(
         _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> any Backend {
-        let url = configuration.store.url
         let mayCreate = creating && !isKnown(configuration)
         return try place(
-            url, creating: mayCreate, what: "store",
+            configuration.store.url, configuration, creating: mayCreate, what: "store",
             hint: isKnown(configuration)
                 ? "It was there before: is its disk mounted?"
                 : "`cistern store init` makes it")
@@ -187,18 +189,26 @@ enum StoreAccess {
 
     /// The backend at `url`; `hint` says what to do when a folder is not there.
     static func place(
-        _ url: String, creating: Bool, what: String, hint: String
+        _ url: String, _ configuration: Configuration, creating: Bool, what: String, hint: String
     ) throws(Failure) -> any Backend {
-        guard url.hasPrefix("file:") else {
-            throw Failure(
-                .usage, "\(what) \(url) is of a kind that this version does not have",
-                hint: "file: and a path")
-        }
-        let path = String(url.dropFirst("file:".count))
-        if !creating && Path.kind(path) == nil {
+        let url = try BackendURL.parse(url, in: configuration.folder)
+        if !creating, let path = url.localPath, Path.kind(path) == nil {
             throw Failure(.store, "the \(what) \(url) is not there", hint: hint)
         }
-        return RetryingBackend(try FileBackend(path: path, create: creating))
+        return RetryingBackend(
+            try url.open(options(configuration.store.network), creating: creating))
+    }
+
+    private static func options(_ settings: NetworkSettings) -> BackendOptions {
+        var options = BackendOptions()
+        if let connections = settings.connections { options.http.connections = connections }
+        options.http.uploadLimit = settings.uploadLimit
+        options.http.downloadLimit = settings.downloadLimit
+        options.http.caFile = settings.caFile
+        options.s3.region = settings.region
+        options.s3.profile = settings.profile
+        options.s3.pathStyle = settings.pathStyle
+        return options
     }
 
     /// Whether a local index knows of locks whose process is dead.
@@ -223,6 +233,17 @@ enum StoreAccess {
             if try !index.abandonedLocks().isEmpty { return true }
         }
         return false
+    }
+
+    /// Throws when this state has worked with a store that is not a folder: unlike a folder that
+    /// somebody made, a bucket without a store says nothing about what its owner wants.
+    static func checkIsNew(
+        _ configuration: Configuration, _ backend: any Backend
+    ) throws(Failure) {
+        guard isKnown(configuration), !backend.location.hasPrefix("file:") else { return }
+        throw Failure(
+            .store, "there is no store at \(backend.location), and this state has one",
+            hint: "Is the URL right? `cistern store init` makes a new store there.")
     }
 
     /// Whether this state has worked with a store before.

@@ -46,9 +46,17 @@ enum StoreMirrors {
 
     /// What is remembered of each configured mirror.
     static func records(_ configuration: Configuration) -> [MirrorRecord] {
-        configuration.store.mirrors.map {
-            MirrorRecord.load($0, in: folder(configuration))
-        }
+        configuration.store.mirrors.map { record($0, configuration) }
+    }
+
+    /// What is remembered of the mirror at `url`, under its name without secrets.
+    private static func record(_ url: String, _ configuration: Configuration) -> MirrorRecord {
+        MirrorRecord.load(name(url, configuration), in: folder(configuration))
+    }
+
+    private static func name(_ url: String, _ configuration: Configuration) -> String {
+        // What the configuration has was parsed when it was read.
+        (try? BackendURL.parse(url, in: configuration.folder).description) ?? "mirror"
     }
 
     /// The mirrors that can be opened, for reading what the store cannot give.
@@ -60,9 +68,9 @@ enum StoreMirrors {
         _ url: String, _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> any Backend {
         // One that was there before and is gone is a disk that is not mounted.
-        let isKnown = MirrorRecord.load(url, in: folder(configuration)).attempted != nil
+        let isKnown = record(url, configuration).attempted != nil
         return try StoreAccess.place(
-            url, creating: creating && !isKnown, what: "mirror",
+            url, configuration, creating: creating && !isKnown, what: "mirror",
             hint: isKnown
                 ? "It was there before: is its disk mounted?" : "`cistern store mirror` makes it")
     }
@@ -78,7 +86,7 @@ enum StoreMirrors {
         try forEach(configuration, only) { url, store, session throws(Failure) in
             let target = try open(url, configuration, creating: true)
             let copier = MirrorCopier(store: store, target: target, progress: progress)
-            var record = MirrorRecord.load(url, in: folder(configuration))
+            var record = record(url, configuration)
             let started = SystemClock().now().seconds
             let turn = try turn(url, configuration)
             defer { withExtendedLifetime(turn) {} }
@@ -113,7 +121,7 @@ enum StoreMirrors {
     ) throws(Failure) -> [(record: MirrorRecord, lag: MirrorLag?, failure: Failure?)] {
         var lags: [(record: MirrorRecord, lag: MirrorLag?, failure: Failure?)] = []
         _ = try forEach(configuration, only) { url, store, _ throws(Failure) in
-            let record = MirrorRecord.load(url, in: folder(configuration))
+            let record = record(url, configuration)
             do throws(Failure) {
                 let target = try open(url, configuration, creating: false)
                 lags.append((record, try MirrorCopier(store: store, target: target).lag(), nil))
@@ -130,14 +138,15 @@ enum StoreMirrors {
         _ url: String, _ configuration: Configuration
     ) throws(Failure) -> FileLock {
         let folder = folder(configuration)
+        let name = name(url, configuration)
         do throws(SystemError) {
             try AtomicFile.makeDirectories(folder)
-            return try FileLock(MirrorRecord.path(url, in: folder) + ".lock")
+            return try FileLock(MirrorRecord.path(name, in: folder) + ".lock")
         } catch {
             guard error.code == Errno.again else {
-                throw Failure(.temporary, "mirror \(url) cannot be locked", cause: "\(error)")
+                throw Failure(.temporary, "mirror \(name) cannot be locked", cause: "\(error)")
             }
-            throw Failure(.locked, "another process copies to the mirror \(url)")
+            throw Failure(.locked, "another process copies to the mirror \(name)")
         }
     }
 
@@ -159,7 +168,7 @@ enum StoreMirrors {
                     reports.append(try body(url, store, session))
                 } catch {
                     guard error.kind != .cancelled else { throw error }
-                    let record = MirrorRecord.load(url, in: folder(configuration))
+                    let record = record(url, configuration)
                     reports.append(Report(record: record, failure: error))
                 }
             }
@@ -176,17 +185,16 @@ enum StoreMirrors {
     ) throws(Failure) -> [String] {
         let all = configuration.store.mirrors
         guard let only else { return all }
-        let absolute =
-            only.hasPrefix("file:")
-            ? "file:" + Path.absolute(String(only.dropFirst(5)), in: configuration.folder) : only
-        guard all.contains(absolute) else {
+        let wanted = try BackendURL.parse(only, in: configuration.folder).description
+        guard let found = all.first(where: { name($0, configuration) == wanted }) else {
             throw Failure(
-                .usage, "there is no mirror \(only) in \(configuration.file)",
+                .usage, "there is no mirror \(wanted) in \(configuration.file)",
                 hint: all.isEmpty
                     ? "`store: {mirrors: [URL]}` names mirrors"
-                    : "There are: \(all.joined(separator: ", "))")
+                    : "There are: "
+                        + all.map { name($0, configuration) }.joined(separator: ", "))
         }
-        return [absolute]
+        return [found]
     }
 
     /// For people: up to date, or since when it lags and why.

@@ -61,6 +61,36 @@ package enum BackendError: Error, Sendable, Equatable {
     }
 }
 
+extension BackendError: CustomStringConvertible {
+    /// What happened, without the place: the request, the status, the object.
+    package var description: String {
+        switch self {
+        case .missing(let key): "\(key) is missing"
+        case .exists(let key): "\(key) exists already"
+        case .damaged(let key, let cause): "\(key) is damaged: \(cause)"
+        case .temporary(_, let cause), .refused(_, let cause, _): cause
+        case .permanent(let error): error.description
+        }
+    }
+}
+
+extension Failure {
+    /// As `init(_:_:wrapping:)`; of an error of the backend at `location` what to do is kept, and
+    /// whether it may pass.
+    package init(
+        _ kind: FailureClass, _ message: String, wrapping error: any Error, at location: String
+    ) {
+        guard let error = error as? BackendError else {
+            self.init(kind, message, wrapping: error)
+            return
+        }
+        let failure = error.failure(at: location)
+        self.init(
+            failure.kind == .temporary ? .temporary : kind, message, cause: error.description,
+            hint: failure.hint)
+    }
+}
+
 extension Backend {
     /// Runs `body` on this backend, with its errors as failures that name the place.
     package func failing<R>(

@@ -80,8 +80,8 @@ extension Store {
                     continue
                 }
                 throw Failure(
-                    .store, "the store \(backend.location) cannot be opened",
-                    wrapping: (error as? BackendError)?.failure(at: backend.location) ?? error)
+                    .store, "the store \(backend.location) cannot be opened", wrapping: error,
+                    at: backend.location)
             }
         }
     }
@@ -99,7 +99,8 @@ extension Store {
                 let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
                 key = try KeyFile.open(bytes, name: name, password: password)
             } catch {
-                let failure = Failure(.store, "key \(name.short)", wrapping: error)
+                let failure = Failure(
+                    .store, "key \(name.short)", wrapping: error, at: backend.location)
                 // A damaged key file tells more than that the password is another key's.
                 if last == nil || failure.kind == .store { last = failure }
                 continue
@@ -118,7 +119,8 @@ extension Store {
             try backend.list(.key) { id, _ in names.append(id) }
         } catch {
             throw Failure(
-                .store, "the store \(backend.location) cannot be reached", wrapping: error)
+                .store, "the store \(backend.location) cannot be reached", wrapping: error,
+                at: backend.location)
         }
         guard !names.isEmpty else {
             throw Failure(

@@ -65,7 +65,8 @@ package final class Store: Sendable {
             return try backend.size(ObjectKey.config) != nil
         } catch {
             throw Failure(
-                .store, "the store \(backend.location) cannot be reached", wrapping: error)
+                .store, "the store \(backend.location) cannot be reached", wrapping: error,
+                at: backend.location)
         }
     }
 
@@ -99,7 +100,8 @@ package final class Store: Sendable {
             CrashPoint.reached("store-config-put")
         } catch {
             throw Failure(
-                .store, "no store could be made at \(backend.location)", wrapping: error)
+                .store, "no store could be made at \(backend.location)", wrapping: error,
+                at: backend.location)
         }
     }
 
@@ -169,7 +171,7 @@ package final class Store: Sendable {
         } catch {
             throw Failure(
                 .store, "the index of the store \(backend.location) cannot be read",
-                wrapping: error)
+                wrapping: error, at: backend.location)
         }
     }
 

@@ -2,18 +2,44 @@ package import Platform
 
 /// Where the store is and how it is opened.
 package struct StoreSettings: Sendable, Equatable, Codable {
-    /// `file:` and an absolute path.
+    /// A URL that `BackendURL` reads; paths in it are absolute.
     package var url: String
     /// The absolute path of the file with the password; nil for one beside the state.
     package var passwordFile: String?
     /// URLs of further backends with the same objects, as `url`.
     package var mirrors: [String]
+    /// How stores that are not on a disk are reached.
+    package var network: NetworkSettings
 
-    package init(url: String, passwordFile: String?, mirrors: [String]) {
+    package init(
+        url: String, passwordFile: String?, mirrors: [String],
+        network: NetworkSettings = NetworkSettings()
+    ) {
         self.url = url
         self.passwordFile = passwordFile
         self.mirrors = mirrors
+        self.network = network
     }
+}
+
+/// How stores on a network are reached; nil means the default.
+package struct NetworkSettings: Sendable, Equatable, Codable {
+    /// How many requests are under way at once.
+    package var connections: Int?
+    /// Bytes a second of all uploads of a process together.
+    package var uploadLimit: Int?
+    /// Bytes a second of all downloads of a process together.
+    package var downloadLimit: Int?
+    /// The region that S3 requests are signed for.
+    package var region: String?
+    /// The profile of the shared credentials file.
+    package var profile: String?
+    /// Whether the bucket stands in the path instead of the host name.
+    package var pathStyle: Bool?
+    /// The absolute path of the certificates to trust instead of the system's.
+    package var caFile: String?
+
+    package init() {}
 }
 
 /// What `cistern.yaml` says, with all paths absolute and all roots expanded.

@@ -44,9 +44,12 @@ extension ConfigurationBuilder {
                 "each file may belong to one module only")
         }
         var places = [("state", Path.canonical(state))]
-        if let store { places.append(("store", Path.canonical(String(store.url.dropFirst(5))))) }
-        for mirror in store?.mirrors ?? [] where mirror.hasPrefix("file:") {
-            places.append(("mirror", Path.canonical(String(mirror.dropFirst(5)))))
+        if let store, let path = try? BackendURL.parse(store.url, in: folder).localPath {
+            places.append(("store", Path.canonical(path)))
+        }
+        for mirror in store?.mirrors ?? [] {
+            guard let path = try? BackendURL.parse(mirror, in: folder).localPath else { continue }
+            places.append(("mirror", Path.canonical(path)))
         }
         for module in modules {
             for (what, place) in places {

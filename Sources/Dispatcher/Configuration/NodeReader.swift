@@ -147,6 +147,22 @@ struct NodeReader {
         return nil
     }
 
+    /// Bytes a second, written as a number with K, M or G (of 1024) or without, from 1K on.
+    mutating func rate(_ node: YAMLNode, _ what: String) -> Int? {
+        if case .scalar(let text, _) = node.content {
+            let scales: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
+            let scale = text.last.flatMap { scales[$0] }
+            if let number = Int(scale == nil ? text[...] : text.dropLast()), number > 0 {
+                let (value, overflow) = number.multipliedReportingOverflow(by: scale ?? 1)
+                if !overflow && (1024...(1 << 40)).contains(value) { return value }
+            }
+        }
+        error(
+            node.place, "\(what) must be bytes a second, not \(node.kind)",
+            "a number with K, M or G, from 1K on: 500K, 20M")
+        return nil
+    }
+
     /// A list of name patterns.
     mutating func globs(_ node: YAMLNode, _ what: String) -> [Glob]? {
         guard let items = texts(node, what) else { return nil }

@@ -42,7 +42,7 @@ struct StoreInit: ParsableCommand {
                 .usage, "there is a store at \(backend.location) already",
                 hint: "`cistern store info` describes it")
         }
-        let handle = try StoreHandle.open(configuration, creating: true)
+        let handle = try StoreHandle.open(configuration, creating: true, asked: true)
         try handle.close()
         let document = Document(
             id: handle.store.id.description, location: backend.location,

@@ -23,21 +23,31 @@ final class ScratchFolder {
 
 /// The implementations that every test of the suite runs on.
 enum BackendImplementation: String, CaseIterable, Sendable {
-    case file, memory, rest
+    case file, memory, s3, rest
 
-    /// Those that this machine can have.
-    static var available: [BackendImplementation] {
-        allCases.filter { $0 != .rest || RESTServer.isAvailable }
-    }
+    /// Those that this machine can run.
+    static let allCases: [BackendImplementation] =
+        [.file, .memory] + (S3Server.isThere ? [.s3] : [])
+        + (RESTServer.isAvailable ? [.rest] : [])
 
     func make(in folder: ScratchFolder) throws -> any Backend {
         switch self {
         case .file: return try FileBackend(path: folder.path + "/store", create: true)
         case .memory: return MemoryBackend()
+        case .s3: return try S3Bench().backend
         case .rest:
             let server = try RESTServer()
             folder.keeps.append(server)
             return try server.backend()
+        }
+    }
+
+    /// Puts other bytes in the place of an object's, as rot or a foreign hand does.
+    func damage(_ backend: any Backend, _ key: ObjectKey, _ bytes: [UInt8]) throws {
+        switch self {
+        case .file, .memory, .rest: try backend.put(key, bytes.span)
+        // Under its name a server does not take other bytes.
+        case .s3: try S3Bench(backend as? S3Backend).putRaw(key.path, bytes)
         }
     }
 }
@@ -59,7 +69,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         return found
     }
 
-    @Test(arguments: BackendImplementation.available, hashed)
+    @Test(arguments: BackendImplementation.allCases, hashed)
     func objectsComeBack(_ kind: BackendImplementation, _ object: ObjectKind) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -86,7 +96,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         }
     }
 
-    @Test(arguments: BackendImplementation.available)
+    @Test(arguments: BackendImplementation.allCases)
     func rangesAreReadWholeOrNotAtAll(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -107,7 +117,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         #expect(throws: BackendError.self) { try backend.get(key, limit: 9999) }
     }
 
-    @Test(arguments: BackendImplementation.available)
+    @Test(arguments: BackendImplementation.allCases)
     func removedObjectsAreGone(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -128,7 +138,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         }
     }
 
-    @Test(arguments: BackendImplementation.available)
+    @Test(arguments: BackendImplementation.allCases)
     func aConfigIsNeverReplaced(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
@@ -140,13 +150,13 @@ enum BackendImplementation: String, CaseIterable, Sendable {
     }
 
     /// How a damaged object is mended, also when its old bytes have been read before.
-    @Test(arguments: BackendImplementation.available)
+    @Test(arguments: BackendImplementation.allCases)
     func otherObjectsAreReplaced(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)
         let good = noise(100, seed: 1)
         let key = key(.pack, good)
-        try backend.put(key, [UInt8](repeating: 0, count: 100).span)
+        try kind.damage(backend, key, [UInt8](repeating: 0, count: 100))
         var output: [UInt8] = []
         try backend.read(key, 0..<100, into: &output)
         try backend.put(key, good.span)
@@ -155,7 +165,41 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         #expect(output == good)
     }
 
-    @Test(arguments: BackendImplementation.available)
+    /// More objects than one page of a listing or one request to delete holds.
+    @Test(arguments: BackendImplementation.allCases)
+    func manyAreListedAndRemoved(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        let count = kind == .s3 ? 1050 : 2100
+        var keys: [ObjectKey] = []
+        for i in 0..<count {
+            let bytes = Array("object \(i)".utf8)
+            keys.append(key(.index, bytes))
+            try backend.put(keys[i], bytes.span)
+        }
+        #expect(try list(backend, .index).count == count)
+        try backend.remove(Array(keys.dropLast()) + [key(.index, [1])])
+        #expect(try list(backend, .index).keys.map { $0 } == [try #require(keys.last?.id)])
+        try backend.remove([])
+        #expect(try backend.removeLeftovers(olderThan: SystemClock().now()) == 0)
+    }
+
+    /// A file's bytes arrive as memory's do, and the file stays where it is.
+    @Test(arguments: BackendImplementation.allCases)
+    func filesAreStored(_ kind: BackendImplementation) throws {
+        let folder = try ScratchFolder()
+        let backend = try kind.make(in: folder)
+        for count in [0, 1, 300_000] {
+            let bytes = noise(count, seed: UInt64(count + 5))
+            let key = key(.pack, bytes)
+            let file = try Descriptor.temporary(in: folder.path)
+            try file.write((bytes + [1, 2, 3]).span)
+            try backend.put(key, from: file, size: UInt64(count))
+            #expect(try backend.get(key, limit: count) == bytes)
+        }
+    }
+
+    @Test(arguments: BackendImplementation.allCases)
     func threadsShareIt(_ kind: BackendImplementation) throws {
         let folder = try ScratchFolder()
         let backend = try kind.make(in: folder)

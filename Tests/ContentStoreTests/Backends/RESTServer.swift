@@ -58,8 +58,6 @@ final class RESTServer: Sendable {
     /// A backend on a repository of its own.
     func backend(_ name: String = UUID().uuidString) throws -> RESTBackend {
         let place = try RESTLocation.parse(url + name, variable: { _ in nil })
-        let backend = RESTBackend(place, client: HTTPClient(HTTPOptions()))
-        try backend.create()
-        return backend
+        return RESTBackend(place, client: HTTPClient(HTTPOptions()))
     }
 }

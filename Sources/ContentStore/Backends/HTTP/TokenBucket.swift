@@ -3,13 +3,15 @@ internal import Platform
 /// How long transfers have to wait so that they stay below a rate together.
 ///
 /// A pure value: times come in as seconds of any clock that does not jump.
-struct TokenBucket {
+package struct TokenBucket {
     private let rate: Double
     /// Up to when the bytes that were taken so far are paid for.
     private var paid: Double
 
+    /// Starts with nothing to wait for.
+    ///
     /// - Parameter rate: bytes a second, at least 1.
-    init(rate: Int, now: Double) {
+    package init(rate: Int, now: Double) {
         self.rate = Double(max(1, rate))
         paid = now
     }
@@ -17,7 +19,7 @@ struct TokenBucket {
     /// Takes `count` bytes: the seconds until they may move on.
     ///
     /// What was not used in the last quarter of a second may be caught up with.
-    mutating func take(_ count: Int, now: Double) -> Double {
+    package mutating func take(_ count: Int, now: Double) -> Double {
         paid = max(paid, now - 0.25) + Double(count) / rate
         return max(0, paid - now)
     }

@@ -28,7 +28,7 @@ package final class RESTBackend: Backend {
     }
 
     /// Makes the folders of a repository, where the server needs them to be made.
-    package func create() throws(BackendError) {
+    private func create() throws(BackendError) {
         let nothing: [UInt8] = []
         let response = try send(.post, "?create=true", nil, body: nothing.span)
         // Servers answer so when there is one: making it again is no error.
@@ -43,6 +43,11 @@ package final class RESTBackend: Backend {
             return
         }
         var response = try send(.post, path(key), key, body: bytes)
+        if response.status == 404 {
+            // The server wants repositories to be made first.
+            try create()
+            response = try send(.post, path(key), key, body: bytes)
+        }
         if isTaken(response), let size = try size(key) {
             if size == UInt64(bytes.count), try isSame(key, bytes) { return }
             // A damaged one is replaced, where the server lets it be.

@@ -95,15 +95,15 @@ extension S3Backend {
     func parse(
         _ response: HTTPResponse, root: String, _ request: S3Request
     ) throws(BackendError) -> XMLRecords {
-        do throws(XMLReader.Malformed) {
+        do throws(XMLMalformed) {
             let document = try XMLRecords(response.body)
             guard document.root == root else {
                 if document.root == "Error" {
                     // Some requests are answered with 200 before they have failed.
                     let problem = S3Problem(fields: document.fields, status: 500)
-                    throw XMLReader.Malformed(reason: problem.description)
+                    throw XMLMalformed(reason: problem.description)
                 }
-                throw XMLReader.Malformed(reason: "it begins with <\(document.root.prefix(64))>")
+                throw XMLMalformed(reason: "it begins with <\(document.root.prefix(64))>")
             }
             return document
         } catch {

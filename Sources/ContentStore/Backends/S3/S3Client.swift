@@ -21,7 +21,7 @@ struct S3Request {
     }
 
     /// The SHA-256 of no bytes.
-    static let nothing = SHA256Hasher.hash([].span)
+    static let nothing = SHA256Hasher().finish()
 
     /// The request for people, without keys or signatures.
     var label: String {

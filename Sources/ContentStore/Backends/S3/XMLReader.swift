@@ -5,16 +5,16 @@ enum XMLToken: Equatable {
     case end(String)
 }
 
+/// A document that is none.
+package struct XMLMalformed: Error, Equatable {
+    package var reason: String
+}
+
 /// Reads the XML that S3 servers answer with: elements and text, without validation.
 ///
 /// Attributes, comments, processing instructions and document types are passed over, prefixes of
 /// names are dropped, entities other than the five of XML and numeric ones are errors.
 struct XMLReader {
-    /// A document that is none.
-    struct Malformed: Error {
-        var reason: String
-    }
-
     private let bytes: [UInt8]
     private var at = 0
     private var open: [String] = []
@@ -28,7 +28,7 @@ struct XMLReader {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// The next piece; nil at the end of a complete document.
-    mutating func next() throws(Malformed) -> XMLToken? {
+    mutating func next() throws(XMLMalformed) -> XMLToken? {
         if let name = pending {
             pending = nil
             open.removeLast()
@@ -55,11 +55,11 @@ struct XMLReader {
                 return try takeTag()
             }
         }
-        guard open.isEmpty, seenRoot else { throw Malformed(reason: "it ends in the middle") }
+        guard open.isEmpty, seenRoot else { throw XMLMalformed(reason: "it ends in the middle") }
         return nil
     }
 
-    private mutating func takeTag() throws(Malformed) -> XMLToken {
+    private mutating func takeTag() throws(XMLMalformed) -> XMLToken {
         let start = at + 1
         var quote: UInt8?
         at = start
@@ -71,19 +71,21 @@ struct XMLReader {
             }
             at += 1
         }
-        guard at < bytes.count else { throw Malformed(reason: "it ends in the middle of a tag") }
+        guard at < bytes.count else { throw XMLMalformed(reason: "it ends in the middle of a tag") }
         var content = bytes[start..<at]
         at += 1
         if content.first == 0x2F {
             let name = XMLReader.name(content.dropFirst())
-            guard open.popLast() == name else { throw Malformed(reason: "</\(name)> is too much") }
+            guard open.popLast() == name else {
+                throw XMLMalformed(reason: "</\(name)> is too much")
+            }
             return .end(name)
         }
         let closed = content.last == 0x2F
         if closed { content.removeLast() }
         let name = XMLReader.name(content)
         guard !name.isEmpty, open.count < XMLReader.depthLimit, !(open.isEmpty && seenRoot) else {
-            throw Malformed(reason: "a tag where none may be")
+            throw XMLMalformed(reason: "a tag where none may be")
         }
         seenRoot = true
         open.append(name)
@@ -97,7 +99,7 @@ struct XMLReader {
         return String(decoding: local, as: UTF8.self)
     }
 
-    private mutating func takeText() throws(Malformed) -> String {
+    private mutating func takeText() throws(XMLMalformed) -> String {
         var text: [UInt8] = []
         while at < bytes.count, bytes[at] != 0x3C {
             if bytes[at] == 0x26 {
@@ -110,9 +112,9 @@ struct XMLReader {
         return String(decoding: text, as: UTF8.self)
     }
 
-    private mutating func takeEntity(_ text: inout [UInt8]) throws(Malformed) {
+    private mutating func takeEntity(_ text: inout [UInt8]) throws(XMLMalformed) {
         guard let end = bytes[at...].prefix(12).firstIndex(of: 0x3B) else {
-            throw Malformed(reason: "an endless entity")
+            throw XMLMalformed(reason: "an endless entity")
         }
         let name = String(decoding: bytes[(at + 1)..<end], as: UTF8.self)
         at = end + 1
@@ -127,7 +129,7 @@ struct XMLReader {
             guard name.hasPrefix("#"),
                 let value = UInt32(digits, radix: name.hasPrefix("#x") ? 16 : 10),
                 let scalar = Unicode.Scalar(value)
-            else { throw Malformed(reason: "the unknown entity &\(name);") }
+            else { throw XMLMalformed(reason: "the unknown entity &\(name);") }
             text += Array(String(scalar).utf8)
         }
     }
@@ -137,7 +139,7 @@ struct XMLReader {
         return text.withUTF8Buffer { unsafe bytes[at...].starts(with: $0) }
     }
 
-    private mutating func skip(past text: StaticString) throws(Malformed) {
+    private mutating func skip(past text: StaticString) throws(XMLMalformed) {
         while at < bytes.count {
             if starts(text) {
                 at += text.utf8CodeUnitCount
@@ -145,21 +147,21 @@ struct XMLReader {
             }
             at += 1
         }
-        throw Malformed(reason: "it ends in the middle")
+        throw XMLMalformed(reason: "it ends in the middle")
     }
 }
 
 /// A document as records: the values of the leaves below each element of a name.
-struct XMLRecords {
+package struct XMLRecords {
     /// The name of the outermost element.
-    private(set) var root = ""
+    package private(set) var root = ""
     /// The leaves directly below the root.
-    private(set) var fields: [String: String] = [:]
+    package private(set) var fields: [String: String] = [:]
     /// The elements below the root that hold further ones, in order.
-    private(set) var records: [(name: String, fields: [String: String])] = []
+    package private(set) var records: [(name: String, fields: [String: String])] = []
 
     /// Reads a whole document; leaves deeper than a record's own are passed over.
-    init(_ bytes: [UInt8]) throws(XMLReader.Malformed) {
+    package init(_ bytes: [UInt8]) throws(XMLMalformed) {
         var reader = XMLReader(bytes)
         var path: [String] = []
         var text = ""
