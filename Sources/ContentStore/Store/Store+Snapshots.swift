@@ -21,7 +21,8 @@ extension Store {
             try backend.list(.snapshot) { id, _ in listed.insert(id) }
         } catch {
             throw Failure(
-                .store, "the snapshots of \(backend.location) cannot be listed", wrapping: error)
+                .store, "the snapshots of \(backend.location) cannot be listed", wrapping: error,
+                at: backend.location)
         }
         var cached = try index.cachedSnapshots()
         let sealer = Sealer(key: key)
@@ -36,8 +37,9 @@ extension Store {
                 // Forgotten by somebody since the listing.
                 continue
             } catch {
-                let failure = Failure(.store, "snapshot \(id.short)", wrapping: error)
-                guard let unreadable else { throw failure }
+                let failure = Failure(
+                    .store, "snapshot \(id.short)", wrapping: error, at: backend.location)
+                guard let unreadable, failure.kind != .temporary else { throw failure }
                 unreadable(id, failure)
             }
         }

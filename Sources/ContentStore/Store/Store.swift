@@ -116,6 +116,7 @@ package final class Store: Sendable {
         do throws(Failure) {
             return try unlock(backend, password)
         } catch {
+            if error.kind == .temporary { throw error }
             throw Failure(
                 .usage, "there are keys at \(backend.location), and no configuration",
                 cause: error.cause ?? error.message,
@@ -148,6 +149,8 @@ package final class Store: Sendable {
             } catch {
                 let failure = Failure(
                     .store, "key \(name.short)", wrapping: error, at: backend.location)
+                // Of a key that could not be read nobody knows whether the password opens it.
+                if failure.kind == .temporary { throw failure }
                 // A damaged key file tells more than that the password is another key's.
                 if last == nil || failure.kind == .store { last = failure }
             }
