@@ -101,11 +101,8 @@ final class PackWindow {
             var failure = error.failure(at: backend.location)
             // Only what is wrong with this very file may count as damage: with no descriptors or
             // memory left, everything would.
-            switch error {
-            case .permanent(let system) where !PackWindow.isDamage(system.code):
+            if case .permanent(let system) = error, !PackWindow.isDamage(system.code) {
                 failure.kind = .temporary
-            case .refused: failure.kind = .temporary
-            default: break
             }
             throw failure
         }

@@ -68,7 +68,7 @@ enum StoreMirrors {
         _ url: String, _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> any Backend {
         // One that was there before and is gone is a disk that is not mounted.
-        let isKnown = record(url, configuration).attempted != nil
+        let isKnown = record(url, configuration).isMade == true
         return try StoreAccess.place(
             url, configuration, creating: creating && !isKnown, what: "mirror",
             hint: isKnown
@@ -84,15 +84,15 @@ enum StoreMirrors {
         progress: @escaping (ObjectCount) -> Void = { _ in }
     ) throws(Failure) -> [Report] {
         try forEach(configuration, only) { url, store, session throws(Failure) in
-            let target = try open(url, configuration, creating: true)
-            let copier = MirrorCopier(store: store, target: target, progress: progress)
-            var record = record(url, configuration)
-            let started = SystemClock().now().seconds
             let turn = try turn(url, configuration)
             defer { withExtendedLifetime(turn) {} }
+            var record = record(url, configuration)
+            let started = SystemClock().now().seconds
             do throws(Failure) {
+                let target = try open(url, configuration, creating: true)
+                let copier = MirrorCopier(store: store, target: target, progress: progress)
                 try copier.prepare()
-                record.attempted = started
+                record.isMade = true
                 try record.save(in: folder(configuration))
                 let lock = try store.lock(session: session, mirror: target)
                 do throws(Failure) {
@@ -103,15 +103,15 @@ enum StoreMirrors {
                     throw error
                 }
                 try lock.release()
+                record.note(copier.outcome, at: started)
+                try record.save(in: folder(configuration))
+                return Report(record: record, result: copier.outcome)
             } catch {
                 guard error.kind != .cancelled else { throw error }
                 record.note(error, at: started)
                 try record.save(in: folder(configuration))
                 return Report(record: record, failure: error)
             }
-            record.note(copier.outcome, at: started)
-            try record.save(in: folder(configuration))
-            return Report(record: record, result: copier.outcome)
         }
     }
 

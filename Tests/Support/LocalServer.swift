@@ -149,7 +149,7 @@ package final class LocalServer: Sendable {
             let n = bytes.withUnsafeBytes {
                 send(
                     connection, $0.baseAddress.map { $0 + done }, bytes.count - done,
-                    Int32(MSG_NOSIGNAL.rawValue))
+                    Int32(MSG_NOSIGNAL))
             }
             guard n > 0 else { return false }
             done += n

@@ -2,7 +2,7 @@ internal import Foundation
 
 /// The S3 server that the tests were started with, by `scripts/s3-server`.
 package struct S3Server: Sendable {
-    /// `http://127.0.0.1:PORT`
+    /// Where it listens: `http://127.0.0.1:PORT`.
     package var endpoint: String
     package var bucket: String
     package var accessKey: String

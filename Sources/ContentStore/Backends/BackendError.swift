@@ -44,7 +44,8 @@ package enum BackendError: Error, Sendable, Equatable {
                 .store, "store \(location) failed", cause: error.description,
                 hint: BackendError.hint(error, location))
         case .refused(_, let cause, let hint):
-            Failure(.store, "store \(location) failed", cause: cause, hint: hint)
+            // Not of class store, which readers take for damage: nothing is known of the object.
+            Failure(.temporary, "store \(location) failed", cause: cause, hint: hint)
         }
     }
 

@@ -7,6 +7,8 @@ package import Platform
 package struct MirrorRecord: Sendable, Codable, Equatable {
     /// The place, without secrets.
     package var location: String
+    /// Whether it was made: one that is gone is then a disk that is not mounted.
+    package var isMade: Bool?
     /// When the copying began that ended with a complete mirror, in seconds since the epoch.
     package var completed: Int64?
     /// Since when the mirror has lacked something that the store has.

@@ -101,6 +101,8 @@ extension Store {
             } catch {
                 let failure = Failure(
                     .store, "key \(name.short)", wrapping: error, at: backend.location)
+                // Of a key that could not be read nobody knows whether the password opens it.
+                if failure.kind == .temporary { throw failure }
                 // A damaged key file tells more than that the password is another key's.
                 if last == nil || failure.kind == .store { last = failure }
                 continue

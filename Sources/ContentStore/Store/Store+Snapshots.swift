@@ -37,7 +37,8 @@ extension Store {
             try backend.list(.snapshot) { id, _ in listed.insert(id) }
         } catch {
             throw Failure(
-                .store, "the snapshots of \(backend.location) cannot be listed", wrapping: error)
+                .store, "the snapshots of \(backend.location) cannot be listed", wrapping: error,
+                at: backend.location)
         }
         var cached = try index.cachedSnapshots()
         let gone = cached.keys.filter { !listed.contains($0) }
@@ -58,8 +59,9 @@ extension Store {
                 // Forgotten by somebody since the listing.
                 continue
             } catch {
-                let failure = Failure(.store, "snapshot \(id.short)", wrapping: error)
-                guard let unreadable else { throw failure }
+                let failure = Failure(
+                    .store, "snapshot \(id.short)", wrapping: error, at: backend.location)
+                guard let unreadable, failure.kind != .temporary else { throw failure }
                 unreadable(id, failure)
             }
         }

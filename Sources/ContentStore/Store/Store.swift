@@ -118,6 +118,7 @@ package final class Store: Sendable {
         do throws(Failure) {
             return try unlock(backend, password)
         } catch {
+            if error.kind == .temporary { throw error }
             throw Failure(
                 .usage, "there are keys at \(backend.location), and no configuration",
                 cause: error.cause ?? error.message,

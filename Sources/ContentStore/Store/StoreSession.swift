@@ -182,7 +182,8 @@ package final class StoreSession: Sendable {
                 }
             } catch {
                 let failure = Failure(
-                    .store, "pack \(pack.id.short) could not be stored", wrapping: error)
+                    .store, "pack \(pack.id.short) could not be stored", wrapping: error,
+                    at: store.backend.location)
                 state.with { state in
                     state.failure = failure
                     state.uploading = false
@@ -224,7 +225,9 @@ package final class StoreSession: Sendable {
             try confirmLock()
             try StoreSession.writeIndex(state, store, name)
         } catch {
-            throw Failure(.store, "the store's index could not be written", wrapping: error)
+            throw Failure(
+                .store, "the store's index could not be written", wrapping: error,
+                at: store.backend.location)
         }
     }
 

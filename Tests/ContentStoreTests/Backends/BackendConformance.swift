@@ -38,7 +38,8 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         case .rest:
             let server = try RESTServer()
             folder.keeps.append(server)
-            return try server.backend()
+            // What is written over at the same time looks cut off to who reads it there.
+            return RetryingBackend(try server.backend())
         }
     }
 

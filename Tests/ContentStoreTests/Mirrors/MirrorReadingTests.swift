@@ -49,12 +49,17 @@ import Testing
         // A listing that has seen it, or a reader that finds out by itself.
         if isKnown { try store.refresh(session: StoreSession.newName()) }
         #expect(try store.readSnapshots() == 3)
-        #expect(store.fallbacks.totals.objects >= 15 && store.fallbacks.totals.bytes > 0)
+        // A flipped bit spoils one blob of its pack, the others all.
+        let isWhole = damage == .emptied || damage == .gone || isKnown && damage == .cut
+        #expect(store.fallbacks.totals.objects >= (isWhole ? 15 : 6))
+        #expect(store.fallbacks.totals.bytes > 0)
         #expect(told.with { $0.count } == 1, "once is enough")
         #expect(told.with { $0[0] }.contains("memory:mirror"))
-        // What was seen is remembered of the store's own copy.
-        let id = SHA256Hasher.hash(noise(900, seed: 1).span)
-        #expect(try !store.index.contains(id, .data))
+        if isWhole {
+            // What was seen is remembered of the store's own copy.
+            let id = SHA256Hasher.hash(noise(900, seed: 1).span)
+            #expect(try !store.index.contains(id, .data))
+        }
         #expect(throws: Failure.self) { try open([]).readSnapshots() }
     }
 

@@ -94,6 +94,42 @@ private let web = "modules: [{name: web, path: ./web}]\n"
         #expect(configuration.warnings.isEmpty)
     }
 
+    @Test func storesOnANetworkAreRead() throws {
+        try makeFolders("web")
+        let configuration = try Configuration.load(
+            write(
+                """
+                store:
+                  url: s3:https://Host.example:443/my-bucket//some/prefix/
+                  connections: 3
+                  limit_upload: 500K
+                  limit_download: 20M
+                  s3: {region: eu-west-1, profile: work, path_style: false, ca_file: certs/ca}
+                \(web)
+                """))
+        #expect(configuration.store.url == "s3:https://host.example/my-bucket/some/prefix")
+        let network = configuration.store.network
+        #expect(network.connections == 3)
+        #expect(network.uploadLimit == 500 << 10)
+        #expect(network.downloadLimit == 20 << 20)
+        #expect(network.region == "eu-west-1")
+        #expect(network.profile == "work")
+        #expect(network.pathStyle == false)
+        #expect(network.caFile == "\(try folder.path)/certs/ca")
+    }
+
+    /// As restic takes them.
+    @Test(arguments: [
+        ("s3:s3.amazonaws.com/b/p", "s3:https://s3.amazonaws.com/b/p"),
+        ("s3://h/b", "s3:https://h/b"), ("s3:http://h:80/b", "s3:http://h/b"),
+        ("s3:http://127.0.0.1:9000/b/", "s3:http://127.0.0.1:9000/b"),
+        ("s3:https://[::1]:9000/b/p", "s3:https://[::1]:9000/b/p"), ("file:x", "file:/etc/x"),
+    ]) func storeURLs(_ text: String, _ read: String) throws {
+        let url = try BackendURL.parse(text, in: "/etc")
+        #expect(url.description == read)
+        #expect(try BackendURL.parse(read, in: "/") == url)
+    }
+
     @Test func defaults() throws {
         try makeFolders("web")
         let configuration = try Configuration.load(write(store + web))
@@ -208,7 +244,24 @@ private let configurationMistakes: [Mistake] = [
     Mistake("store: {url: [a]}\n" + web, 1, 14, "must be a text"),
     Mistake("store: {url: 'file:'}\n" + web, 1, 14, "has no path"),
     Mistake("store: {url: ftp:x}\n" + web, 1, 14, "unknown kind", "allowed: file:PATH"),
-    Mistake("store: {url: s3:https://u:p@h}\n" + web, 1, 14, "`s3:` are not supported"),
+    Mistake("store: {url: 's3:https://h'}\n" + web, 1, 14, "names no host or no bucket"),
+    Mistake("store: {url: 's3:https://h/b/../c'}\n" + web, 1, 14, "no bucket or prefix may"),
+    Mistake("store: {url: 's3:https://h:0/b'}\n" + web, 1, 14, "an unusable host"),
+    Mistake("store: {url: 's3:https://h/b c'}\n" + web, 1, 14, "no bucket or prefix may"),
+    Mistake("store: {url: 's3:https://h/b_%41'}\n" + web, 1, 14, "an unusable bucket"),
+    Mistake("store: {url: 's3:https://u:p@h/b'}\n" + web, 1, 14, "holds a user"),
+    Mistake(
+        "store: {url: file:s, connections: 0}\n" + web, 1, 35, "`connections` must be a whole",
+        "1 to 64"),
+    Mistake(
+        "store: {url: file:s, limit_upload: 12}\n" + web, 1, 36, "bytes a second",
+        "a number with K, M or G"),
+    Mistake("store: {url: file:s, limit_download: 1X}\n" + web, 1, 38, "bytes a second"),
+    Mistake("store: {url: file:s, limit_download: -1M}\n" + web, 1, 38, "bytes a second"),
+    Mistake(
+        "store: {url: file:s, s3: {regoin: x}}\n" + web, 1, 27, "unknown key `regoin`",
+        "did you mean `region`?"),
+    Mistake("store: {url: file:s, s3: {path_style: 7}}\n" + web, 1, 39, "true or false"),
     Mistake("store: {url: rest:http://h}\n" + web, 1, 14, "`rest:` are not supported"),
     Mistake(
         "store: {url: file:./store, mirrors: [file:./store/b]}\n" + web, 1, 38,

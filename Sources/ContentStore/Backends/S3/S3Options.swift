@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 
 /// What is particular to S3.
 package struct S3Options: Sendable, Equatable {
@@ -17,15 +17,16 @@ package struct S3Options: Sendable, Equatable {
 }
 
 /// How a bucket is addressed: where requests go and what their paths begin with.
-struct S3Addressing: Sendable, Equatable {
-    /// `https://host[:port]`
-    let base: String
+package struct S3Addressing: Sendable, Equatable {
+    /// The beginning of each URL: `https://host[:port]`.
+    package let base: String
     /// The header Host.
-    let authority: String
+    package let authority: String
     /// Before each key: `/bucket`, or nothing when the bucket is a part of the host.
-    let root: String
+    package let root: String
 
-    init(_ location: S3Location, pathStyle: Bool?) {
+    /// - Parameter pathStyle: nil for what the host is known to take.
+    package init(_ location: S3Location, pathStyle: Bool?) {
         let isAmazon = location.host.hasSuffix(".amazonaws.com")
         // With TLS a dot in the bucket's name does not fit the certificate.
         let isHostable = location.scheme == "http" || !location.bucket.contains(".")

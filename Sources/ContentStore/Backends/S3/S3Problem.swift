@@ -35,7 +35,7 @@ struct S3Problem: Sendable, Equatable {
         if let region = fields["Region"], !region.isEmpty { self.region = region }
     }
 
-    /// `403 AccessDenied: Access Denied. (request 4442587FB7D0A2F9)`
+    /// The problem for people: `403 AccessDenied: Access Denied. (request 4442587FB7D0A2F9)`.
     var description: String {
         var text = "\(status)"
         if !code.isEmpty { text += " \(code)" }

@@ -2,8 +2,9 @@ import ContentStore
 import Platform
 import Testing
 
-/// A case of Amazon's test suite for Signature Version 4 (service "service", no body), by the name
-/// that it has there. Cases of normalised paths are not among them: S3 does not normalise.
+/// A case of Amazon's test suite for Signature Version 4, by the name that it has there.
+///
+/// Cases of normalised paths are not among them: S3 does not normalise.
 struct SigningCase: Sendable, CustomTestStringConvertible {
     var name: String
     var method = "GET"
