@@ -34,7 +34,7 @@ lint: ## format and house rules
 	scripts/lint
 
 fuzz: ## the fuzzers for MINUTES (60) each
-	scripts/fuzz $(MINUTES)
+	FLAGS="$(TESTS)" scripts/fuzz $(MINUTES)
 
 install: build ## the program into PREFIX (/usr/local)
 	install -D -m 755 .build/release/cistern "$(DESTDIR)$(PREFIX)/bin/cistern"

@@ -111,7 +111,8 @@ int cl_terminal_columns(int fd) {
 
 int cl_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
-int cl_spawn(pid_t *pid, const char *path, char *const argv[]) {
+static int spawn(
+    pid_t *pid, const char *path, char *const argv[], int output, int search) {
     posix_spawnattr_t a;
     posix_spawn_file_actions_t f;
     sigset_t none, handled;
@@ -130,12 +131,23 @@ int cl_spawn(pid_t *pid, const char *path, char *const argv[]) {
     posix_spawnattr_setsigmask(&a, &none);
     posix_spawnattr_setsigdefault(&a, &handled);
     posix_spawn_file_actions_addopen(&f, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&f, 2, 1);
-    r = posix_spawn(pid, path, &f, &a, argv, environ);
+    posix_spawn_file_actions_adddup2(&f, output, 1);
+    r = search ? posix_spawnp(pid, path, &f, &a, argv, environ)
+               : posix_spawn(pid, path, &f, &a, argv, environ);
     posix_spawn_file_actions_destroy(&f);
     posix_spawnattr_destroy(&a);
     return r;
 }
+
+int cl_spawn(pid_t *pid, const char *path, char *const argv[]) {
+    return spawn(pid, path, argv, 2, 0);
+}
+
+int cl_spawn_to(pid_t *pid, const char *path, char *const argv[], int output) {
+    return spawn(pid, path, argv, output, 1);
+}
+
+int cl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int cl_sync_file_system(int fd) { return syncfs(fd); }
 
@@ -161,6 +173,10 @@ int cl_set_xattr(const char *path, const char *name, const void *value, size_t s
 
 int cl_set_open_xattr(int fd, const char *name, const void *value, size_t size) {
     return fsetxattr(fd, name, value, size, 0);
+}
+
+int cl_rename_exclusively(int dir, const char *from, const char *to) {
+    return renameat2(dir, from, dir, to, RENAME_NOREPLACE);
 }
 
 int cl_remove_xattr(const char *path, const char *name) { return lremovexattr(path, name); }

@@ -32,7 +32,11 @@ struct Cistern: ParsableCommand {
                     Worker.self,
                 ]),
             CommandGroup(
-                name: "Store", subcommands: [Snapshots.self, StoreCommand.self, StateCommand.self]),
+                name: "Store",
+                subcommands: [
+                    Snapshots.self, Prune.self, GcCommand.self, StoreCommand.self,
+                    StateCommand.self,
+                ]),
         ])
 
     static func main() {

@@ -31,6 +31,7 @@ struct JobSummary {
             failed = stats[counter: DehydrateCounters.failed]
             kept = stats[counter: DehydrateCounters.kept]
             lost = stats[counter: DehydrateCounters.lost]
+        case .prune: break
         }
         let parts = [
             (UInt64(max(0, result.unhealthy)), "unhealthy"), (unread, "unreadable"),
@@ -39,6 +40,9 @@ struct JobSummary {
         let notes = parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         result.note = notes.isEmpty ? nil : notes.joined(separator: ", ")
     }
+
+    /// Notes how many snapshots the job removed.
+    mutating func set(pruned: Int) { result.pruned = Int64(pruned) }
 
     /// Notes the snapshot that the job made.
     mutating func set(snapshot: String) { result.snapshot = snapshot }

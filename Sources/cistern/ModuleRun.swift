@@ -136,6 +136,8 @@ final class ModuleRun {
                     try control.check()
                     control.progress.add(units: 0, bytes: Int64(bytes))
                 })
+        case .prune:
+            throw Failure(.bug, "stage prune has no list")
         }
     }
 

@@ -22,12 +22,28 @@ final class StageRunner: JobRunner {
         var summary = JobSummary()
         for stage in pipeline.stages {
             try control.check()
+            if stage == .prune {
+                summary.set(pruned: try prune(module.name, control))
+                continue
+            }
             try run.perform(stage)
             try run.add(stage.kind, to: &summary)
         }
         try run.keepRuns(pipeline.keepRuns ?? configuration.keepRuns)
         let encoded = try summary.result.encoded()
         return summary.result.note == nil ? .done(result: encoded) : .partly(result: encoded)
+    }
+
+    private func prune(_ module: String, _ control: JobControl) throws -> Int {
+        control.progress.begin(stage: StageKind.prune.rawValue, unitsTotal: nil)
+        let pruner = Pruner(try openStore(), configuration)
+        return try pruner.plan([module]).reduce(0) { count, plan in
+            try count
+                + pruner.remove(plan) { _ in
+                    try control.check()
+                    control.progress.add(units: 1, bytes: 0)
+                }
+        }
     }
 
     /// The store is opened by the first job that needs it and kept for the next ones.

@@ -13,10 +13,10 @@ final class StoreHandle: Sendable {
     private let lock: RepositoryLock
     private let refreshed: Monitor<Double>
 
-    private init(store: Store) throws(Failure) {
+    private init(store: Store, program: String = LockFile.cistern) throws(Failure) {
         self.store = store
         session = StoreSession.newName()
-        lock = try store.lock(session: session)
+        lock = try store.lock(session: session, program: program)
         try store.refresh(session: session)
         refreshed = Monitor(monotonicSeconds())
     }
@@ -29,7 +29,8 @@ final class StoreHandle: Sendable {
     ///     is a disk that is not mounted.
     ///   - asked: somebody asked for a new store in so many words.
     static func open(
-        _ configuration: Configuration, creating: Bool = false, asked: Bool = false
+        _ configuration: Configuration, creating: Bool = false, asked: Bool = false,
+        program: String = LockFile.cistern
     ) throws(Failure) -> StoreHandle {
         // Of the first workers of a fleet one makes the store, and the others wait for it.
         let first = creating ? try StoreAccess.lockFirstUse(configuration) : nil
@@ -38,14 +39,15 @@ final class StoreHandle: Sendable {
         let backend = try StoreAccess.backend(configuration, creating: creating)
         if creating, try !Store.exists(backend) {
             if !asked { try StoreAccess.checkIsNew(configuration, backend) }
-            try Store.create(on: backend, password: password, cost: StoreAccess.keyCost)
+            let source = PasswordSource(configuration)
+            try Store.create(on: backend, password: password, cost: source.keyCost)
             Print.note(
-                "made a new store at \(backend.location); its password is in "
-                    + StoreAccess.passwordFile(configuration)
-                    + ": keep a copy elsewhere, without it the store cannot be read")
+                "made a new store at \(backend.location); its password is in \(source): "
+                    + "keep a copy elsewhere, without it the store cannot be read")
         }
         let handle = try StoreHandle(
-            store: try StoreAccess.open(configuration, backend: backend, password: password))
+            store: try StoreAccess.open(configuration, backend: backend, password: password),
+            program: program)
         if creating {
             do throws(Failure) {
                 try handle.store.tidy()
@@ -125,12 +127,9 @@ final class StoreHandle: Sendable {
 
 /// Where the configured store is and what opens it.
 enum StoreAccess {
-    /// The password is 256 random bits, which no guessing finds; scrypt needs to cost nothing.
-    static let keyCost = KeyFile.Cost(n: 16384, r: 8, p: 1)
-
-    /// The password file that the configuration names, or the one beside the state.
-    static func passwordFile(_ configuration: Configuration) -> String {
-        configuration.store.passwordFile ?? "\(configuration.state)/store.key"
+    /// The file with the store's password, if it comes from one.
+    static func passwordFile(_ configuration: Configuration) -> String? {
+        if case .file(let path) = PasswordSource(configuration) { path } else { nil }
     }
 
     /// Makes this process the only one that makes the store; nil when it was made before.
@@ -148,7 +147,8 @@ enum StoreAccess {
     static func password(
         _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> [UInt8] {
-        let path = passwordFile(configuration)
+        let source = PasswordSource(configuration)
+        guard case .file(let path) = source else { return try source.read() }
         if creating, Path.kind(path) == nil, !isKnown(configuration) {
             do {
                 try AtomicFile.makeDirectories(Path.folder(of: path))
@@ -160,7 +160,7 @@ enum StoreAccess {
             CrashPoint.reached("password-file-made")
             return password
         }
-        return try PasswordFile.read(path)
+        return try source.read()
     }
 
     /// The backend of the store's URL, whose calls are made again after errors that may pass.

@@ -36,7 +36,7 @@ import Testing
         /// Points that it must come by, or the test is hollow.
         var points: Set<String> {
             let work: Set = [
-                "state-file-filled", "state-file-linked", "list-appended", "pack-uploaded",
+                "state-file-filled", "state-file-named", "list-appended", "pack-uploaded",
                 "index-put", "snapshot-durable",
             ]
             return self == .storeInit ? Beginning.creation : Beginning.creation.union(work)

@@ -51,7 +51,7 @@ struct ResticStore {
         readData: Bool, state: String = "state"
     ) throws -> (result: StoreCheckResult, problems: [StoreProblem]) {
         let found = Monitor<[StoreProblem]>([])
-        let check = StoreCheck(
+        let check = try StoreCheck(
             store: try open(state: state), session: StoreSession.newName(),
             options: StoreCheckOptions(readData: readData, threads: 2),
             report: { problem in found.with { $0.append(problem) } })

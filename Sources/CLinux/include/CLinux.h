@@ -80,12 +80,20 @@ int cl_pidfd_open(pid_t pid);
 // environ is passed here because two modules of Swift's C library name it.
 int cl_spawn(pid_t *pid, const char *path, char *const argv[]);
 
+// The same with standard output to a descriptor, and with the program looked for in $PATH.
+int cl_spawn_to(pid_t *pid, const char *path, char *const argv[], int output);
+
+// A pipe whose ends no other program gets.
+int cl_pipe(int ends[2]);
+
 // The rest are plain calls that glibc declares for _GNU_SOURCE only.
 int cl_sync_file_system(int fd);
 
 // Turns O_DIRECT on or off for an open file; -1 with errno where the file system has none.
 int cl_set_direct(int fd, int on);
 int cl_stat_open_file(int fd, struct cl_stat *out);
+// renameat2 with RENAME_NOREPLACE, within one directory.
+int cl_rename_exclusively(int dir, const char *from, const char *to);
 ssize_t cl_list_xattrs(const char *path, char *list, size_t size);
 ssize_t cl_get_xattr(const char *path, const char *name, void *value, size_t size);
 int cl_set_xattr(const char *path, const char *name, const void *value, size_t size);

@@ -11,6 +11,13 @@ package struct IndexedPack: Sendable, Equatable {
     package var size: UInt64
     /// Whether the last listing had it, with that size.
     package var present: Bool
+
+    package init(number: Int, id: Digest, size: UInt64, present: Bool) {
+        self.number = number
+        self.id = id
+        self.size = size
+        self.present = present
+    }
 }
 
 /// What the local index holds of each pack, in 16 bytes a pack: to compare it with the store's own
@@ -97,7 +104,7 @@ extension BlobIndex {
         }
     }
 
-    private static func pack(_ row: Row) -> IndexedPack? {
+    static func pack(_ row: Row) -> IndexedPack? {
         guard let id = Digest(data: row[1]) else { return nil }
         return IndexedPack(
             number: row[0], id: id, size: UInt64(row[2] as Int64), present: row[3] as Int == 1)
@@ -172,7 +179,7 @@ extension BlobIndex {
         }
     }
 
-    private static func entry(_ row: Row) throws -> PackEntry? {
+    static func entry(_ row: Row) throws -> PackEntry? {
         let id = try row.withUnsafeData(atIndex: 0) { data in
             data.flatMap { Digest($0.span) }
         }

@@ -13,16 +13,21 @@ extension BlobIndex {
     /// On disk when this returns: a module's list may survive a power cut that takes the last
     /// entries of this journal, and then relies on packs that nobody knows any more. Of what comes
     /// later the store's listing tells as much.
-    func journal(_ id: Digest, size: Int, entries: [PackEntry], session: String) throws(Failure) {
+    func journal(
+        _ id: Digest, size: Int, entries: [PackEntry], session: String, seen: Int64
+    ) throws(Failure) {
         try write(synced: true) { db in
             try db.execute(
                 sql: """
-                    INSERT INTO pack (id, size, state, session, entries) VALUES (?, ?, 0, ?, ?)
+                    INSERT INTO pack (id, size, state, session, entries, seen)
+                    VALUES (?, ?, 0, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET
                         size = excluded.size, state = max(state, 0), session = excluded.session,
                         entries = excluded.entries
                     """,
-                arguments: [id.data, size, session, Data(PackEntryCoding.encode(entries))])
+                arguments: [
+                    id.data, size, session, Data(PackEntryCoding.encode(entries)), seen,
+                ])
         }
     }
 

@@ -15,27 +15,39 @@ extension BlobIndex {
         }
     }
 
-    /// Takes in one index file: `packs` calls its argument for each pack that the file lists.
+    /// Takes in one index file: `packs` calls its arguments for each pack that the file lists and
+    /// for each that it marks for removal.
     ///
     /// All of it, or nothing, becomes visible.
     func addIndexFile(
-        _ file: Digest,
-        _ packs: (_ each: (Digest, [PackEntry]) throws(Failure) -> Void) throws -> Void
+        _ file: Digest, seen: Int64,
+        _ packs: (
+            _ each: (Digest, [PackEntry]) throws(Failure) -> Void,
+            _ marked: (MarkedPack) throws(Failure) -> Void
+        ) throws -> Void
     ) throws(Failure) {
         try write { db in
             let filePK = try BlobIndex.indexFilePK(db, file)
-            try packs { id, entries throws(Failure) in
-                do {
-                    try BlobIndex.add(db, id, entries, listedIn: filePK)
-                } catch {
-                    throw BlobIndex.failure(error, self.path)
-                }
-            }
+            try packs(
+                { id, entries throws(Failure) in
+                    do {
+                        try BlobIndex.add(db, id, entries, listedIn: filePK, seen: seen)
+                    } catch {
+                        throw BlobIndex.failure(error, self.path)
+                    }
+                },
+                { pack throws(Failure) in
+                    do {
+                        try BlobIndex.add(db, pack, filePK)
+                    } catch {
+                        throw BlobIndex.failure(error, self.path)
+                    }
+                })
         }
     }
 
     private static func add(
-        _ db: Database, _ id: Digest, _ entries: [PackEntry], listedIn filePK: Int64
+        _ db: Database, _ id: Digest, _ entries: [PackEntry], listedIn filePK: Int64, seen: Int64
     ) throws {
         let state = try Int.fetchOne(
             db, sql: "SELECT state FROM pack WHERE id = ?", arguments: [id.data])
@@ -44,9 +56,9 @@ extension BlobIndex {
             let size = PackHeader.expectedSize(entries)
             try db.execute(
                 sql: """
-                    INSERT INTO pack (id, size, state) VALUES (?, ?, 2)
+                    INSERT INTO pack (id, size, state, seen) VALUES (?, ?, 2, ?)
                     ON CONFLICT (id) DO UPDATE SET state = 2, size = excluded.size
-                    """, arguments: [id.data, Int64(size)])
+                    """, arguments: [id.data, Int64(size), seen])
             let pk = try Int64.fetchOne(
                 db, sql: "SELECT pk FROM pack WHERE id = ?", arguments: [id.data])
             try insert(db, pk: pk ?? 0, entries)
@@ -64,6 +76,11 @@ extension BlobIndex {
                 try db.execute(
                     sql: """
                         DELETE FROM listed_in
+                        WHERE file = (SELECT pk FROM index_file WHERE id = ?)
+                        """, arguments: [file.data])
+                try db.execute(
+                    sql: """
+                        DELETE FROM marked_in
                         WHERE file = (SELECT pk FROM index_file WHERE id = ?)
                         """, arguments: [file.data])
                 try db.execute(

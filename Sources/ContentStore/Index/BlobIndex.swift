@@ -54,7 +54,7 @@ package final class BlobIndex: Sendable {
     }
 
     static let applicationID: Int32 = 0x4349_5349  // "CISI"
-    static let schemaVersion: Int32 = 1
+    static let schemaVersion: Int32 = 2
 
     package let path: String
     let writer: DatabaseQueue
@@ -104,6 +104,7 @@ package final class BlobIndex: Sendable {
         if application == 0 && version == 0 && tables == 0 {
             CrashPoint.reached("index-copy-empty")
             try db.execute(sql: schema)
+            try db.execute(sql: marksSchema)
             // A number that no index before this one had: baselines remember it.
             try db.execute(
                 sql: "INSERT INTO meta VALUES ('store', ?), ('generation', ?)",
@@ -113,7 +114,10 @@ package final class BlobIndex: Sendable {
             CrashPoint.reached("index-copy-filled")
             return
         }
-        guard application == applicationID, version == schemaVersion else {
+        if application == applicationID && version == 1 {
+            try db.execute(sql: marksSchema)
+            try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
+        } else if application != applicationID || version != schemaVersion {
             throw Failure(
                 .store, "\(path) is not a store index of this version of Cistern",
                 hint: "It is only a copy: move the file away, and it is made again from the store")
@@ -174,6 +178,18 @@ package final class BlobIndex: Sendable {
     /// The usable copies of a blob.
     package func locations(_ id: Digest, _ type: BlobType) throws(Failure) -> [BlobLocation] {
         try copies(id, type).filter(\.isUsable).map(\.location)
+    }
+
+    /// The copies to read a blob from: the usable ones, or when there are none those in packs that
+    /// no index file lists any more and that may still be there.
+    ///
+    /// A snapshot that was written while its packs were being counted out is read this way.
+    package func readableLocations(
+        _ id: Digest, _ type: BlobType
+    ) throws(Failure) -> [BlobLocation] {
+        let all = try copies(id, type).filter { $0.isPresent && !$0.isBad }
+        let usable = all.filter(\.isUsable)
+        return (usable.isEmpty ? all : usable).map(\.location)
     }
 
     /// As `contains`, without a look-up for what the filter knows to be new.

@@ -102,6 +102,19 @@ package final class DigestSet: Sendable {
         }
     }
 
+    /// Whether `id` is in the set.
+    package func contains(_ id: Digest) throws(Failure) -> Bool {
+        do {
+            return try queue.unsafeReentrantRead { db in
+                try Int.fetchOne(
+                    db.cachedStatement(sql: "SELECT 1 FROM seen WHERE id = ?"),
+                    arguments: [id.data]) != nil
+            }
+        } catch {
+            throw DigestSet.failure(error)
+        }
+    }
+
     private static func failure(_ error: any Error) -> Failure {
         Failure(
             .temporary, "a temporary file of SQLite cannot be used", cause: "\(error)",

@@ -4,7 +4,15 @@ package import Platform
 ///
 /// The text grows in `bytes`; a caller that streams takes it away between packs by `drain`.
 package struct IndexEncoder {
-    private var bytes: [UInt8] = Array("{\"packs\":[".utf8)
+    /// What an index file holds.
+    package enum Form: Sendable {
+        /// Packs that can be relied on.
+        case packs
+        /// Packs that are marked for removal.
+        case marks
+    }
+
+    private var bytes: [UInt8]
     private var isFirst = true
 
     /// How many blobs have been added.
@@ -12,14 +20,36 @@ package struct IndexEncoder {
     /// How many packs have been added.
     package private(set) var packCount = 0
 
-    package init() {}
+    /// Begins a file.
+    package init(_ form: Form = .packs) {
+        switch form {
+        case .packs: bytes = Array("{\"packs\":[".utf8)
+        case .marks: bytes = Array("{\"packs\":[],\"packs_to_delete\":[".utf8)
+        }
+    }
 
     /// Adds a pack with all its blobs: one pack split over two index files is damage to restic.
     package mutating func append(pack: Digest, _ entries: [PackEntry]) {
-        bytes.reserveCapacity(bytes.count + 96 + entries.count * 180)
+        begin(pack, entries.count)
+        end(entries)
+    }
+
+    /// Adds a pack that is marked for removal.
+    package mutating func append(_ marked: MarkedPack) {
+        begin(marked.id, marked.entries.count)
+        put("\",\"time\":\"")
+        appendRFC3339Nano(marked.time, to: &bytes)
+        end(marked.entries)
+    }
+
+    private mutating func begin(_ pack: Digest, _ count: Int) {
+        bytes.reserveCapacity(bytes.count + 96 + count * 180)
         put(isFirst ? "{\"id\":\"" : ",{\"id\":\"")
         isFirst = false
         pack.appendHex(to: &bytes)
+    }
+
+    private mutating func end(_ entries: [PackEntry]) {
         put("\",\"blobs\":[")
         for (i, entry) in entries.enumerated() {
             put(i == 0 ? "{\"id\":\"" : ",{\"id\":\"")

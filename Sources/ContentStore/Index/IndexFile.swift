@@ -16,17 +16,27 @@ package enum IndexFile {
         _ bytes: Span<UInt8>, expected: Digest?, sealer: Sealer,
         each: (_ pack: Digest, _ entries: [PackEntry]) throws(Failure) -> Void
     ) throws(Failure) {
+        try read(
+            bytes, expected: expected, sealer: sealer, each: each, marked: { _ throws(Failure) in })
+    }
+
+    /// As the other, and calls `marked` for each pack that the file marks for removal.
+    package static func read(
+        _ bytes: Span<UInt8>, expected: Digest?, sealer: Sealer,
+        each: (_ pack: Digest, _ entries: [PackEntry]) throws(Failure) -> Void,
+        marked: (MarkedPack) throws(Failure) -> Void
+    ) throws(Failure) {
         let plain = try UnpackedFile.unseal(bytes, expected: expected, sealer: sealer)
         var parser = IndexParser()
         if plain.first == UnpackedFile.zstdMark {
             let decompressor = ZstdStreamDecompressor()
             let body = plain.span.extracting(1..<plain.count)
             try decompressor.update(body, limit: limit) { piece throws(Failure) in
-                try parser.feed(piece, each: each)
+                try parser.feed(piece, each: each, marked: marked)
             }
             try decompressor.finish()
         } else {
-            try parser.feed(plain.span, each: each)
+            try parser.feed(plain.span, each: each, marked: marked)
         }
         try parser.finish()
     }
@@ -34,12 +44,15 @@ package enum IndexFile {
 
 /// Collects packs into an index file; holds the compressed form alone, about 40 bytes a blob.
 package final class IndexFileWriter {
-    private var encoder = IndexEncoder()
+    private var encoder: IndexEncoder
+    private let form: IndexEncoder.Form
     private let compressor: ZstdStreamCompressor
     private var plain: [UInt8] = [UnpackedFile.zstdMark]
 
     /// Starts a file whose JSON is compressed with `level`.
-    package init(level: Int32 = 3) {
+    package init(_ form: IndexEncoder.Form = .packs, level: Int32 = 3) {
+        self.form = form
+        encoder = IndexEncoder(form)
         compressor = ZstdStreamCompressor(level: level)
     }
 
@@ -54,13 +67,19 @@ package final class IndexFileWriter {
         drain()
     }
 
+    /// Adds a pack that is marked for removal, in a file of marks.
+    package func append(_ marked: MarkedPack) {
+        encoder.append(marked)
+        drain()
+    }
+
     /// The stored form and its name; the writer then starts a new file.
     package func finish(sealer: Sealer) -> (id: Digest, bytes: [UInt8]) {
         encoder.finish()
         drain()
         compressor.finish(into: &plain)
         let result = UnpackedFile.seal(plain: plain.span, sealer: sealer)
-        encoder = IndexEncoder()
+        encoder = IndexEncoder(form)
         plain = [UnpackedFile.zstdMark]
         return result
     }

@@ -3,7 +3,7 @@ package import Platform
 /// Reads the JSON of an index file that comes in parts, and gives one complete pack after another.
 ///
 /// Memory is bounded by the largest pack a header can describe. Keys may come in any order, unknown
-/// ones ("supersedes", rustic's "packs_to_delete") are passed over.
+/// ones ("supersedes") are passed over.
 package struct IndexParser {
     /// The most blobs that a pack can have: what fits in the longest header.
     package static let maximumEntries = PackHeader.maximumLength / 37
@@ -21,11 +21,25 @@ package struct IndexParser {
     package mutating func feed(
         _ bytes: Span<UInt8>, each: (_ pack: Digest, _ entries: [PackEntry]) throws(Failure) -> Void
     ) throws(Failure) {
+        try feed(bytes, each: each, marked: { _ throws(Failure) in })
+    }
+
+    /// As the other, and calls `marked` for each pack that the file marks for removal.
+    package mutating func feed(
+        _ bytes: Span<UInt8>,
+        each: (_ pack: Digest, _ entries: [PackEntry]) throws(Failure) -> Void,
+        marked: (MarkedPack) throws(Failure) -> Void
+    ) throws(Failure) {
         var state = self.state
         self.state = IndexParserState()
         try tokens.feed(bytes) { token, text throws(Failure) in
             guard let pack = try state.take(token, text) else { return }
-            try each(pack, state.takeEntries())
+            let entries = state.takeEntries()
+            if state.isMarked {
+                try marked(MarkedPack(id: pack, time: state.time, entries: entries))
+            } else {
+                try each(pack, entries)
+            }
         }
         self.state = state
     }
@@ -38,10 +52,30 @@ package struct IndexParser {
     }
 }
 
-/// Where the parser is in `{"packs":[{"id":…,"blobs":[{"id":…,"type":…,…}]}]}`.
+/// A pack that an index file names under `packs_to_delete`: nothing new may rely on it, and it is
+/// removed once nobody can rely on it any more.
+///
+/// The key is rustic's; restic passes over it.
+package struct MarkedPack: Sendable, Equatable {
+    package var id: Digest
+    /// When it was marked, by the clock of who marked it; the epoch when the file does not tell.
+    package var time: Timestamp
+    /// Its blobs; none when its header could not be read.
+    package var entries: [PackEntry]
+
+    package init(id: Digest, time: Timestamp, entries: [PackEntry]) {
+        self.id = id
+        self.time = time
+        self.entries = entries
+    }
+}
+
+/// Where the parser is in `{"packs":[{"id":…,"blobs":[{"id":…,"type":…,…}]}]}`; the packs under
+/// `packs_to_delete` have a time as well.
 private struct IndexParserState {
     private enum Place {
-        case start, top, packsValue, packs, pack, packID, blobsValue, blobs, blob
+        case start, top, packsValue, marksValue, packs, pack, packID, timeValue, blobsValue, blobs,
+            blob
         case field(Field)
         case end
     }
@@ -54,6 +88,10 @@ private struct IndexParserState {
     /// Brackets open inside a value that is passed over, and whether one is.
     private var skipped = 0
     private var isSkipping = false
+
+    /// Whether the pack is one of those that are marked for removal, and since when.
+    private(set) var isMarked = false
+    private(set) var time = Timestamp(seconds: 0)
 
     private var pack: Digest?
     private var hasBlobs = false
@@ -75,18 +113,21 @@ private struct IndexParserState {
         switch (place, token) {
         case (.start, .beginObject): place = .top
         case (.top, .key):
-            try key(text, [("packs", .packsValue)])
+            try key(text, [("packs", .packsValue), ("packs_to_delete", .marksValue)])
         case (.top, .endObject): place = .end
-        case (.packsValue, .null): place = .top
-        case (.packsValue, .beginArray): place = .packs
-        case (.packs, .beginObject):
-            pack = nil
-            hasBlobs = false
-            entries.removeAll()
-            isSorted = true
-            place = .pack
+        case (.packsValue, .null), (.marksValue, .null): place = .top
+        case (.packsValue, .beginArray), (.marksValue, .beginArray):
+            if case .marksValue = place { isMarked = true } else { isMarked = false }
+            place = .packs
+        case (.packs, .beginObject): beginPack()
         case (.packs, .endArray): place = .top
+        case (.pack, .key) where isMarked:
+            try key(text, [("id", .packID), ("blobs", .blobsValue), ("time", .timeValue)])
         case (.pack, .key): try key(text, [("id", .packID), ("blobs", .blobsValue)])
+        case (.timeValue, .string):
+            time = parseRFC3339Nano(text.span) ?? Timestamp(seconds: 0)
+            place = .pack
+        case (.timeValue, .null): place = .pack
         case (.packID, .string):
             pack = try digest(text)
             place = .pack
@@ -113,6 +154,15 @@ private struct IndexParserState {
         default: throw JSONTokens.damaged("a value has the wrong type")
         }
         return nil
+    }
+
+    private mutating func beginPack() {
+        pack = nil
+        time = Timestamp(seconds: 0)
+        hasBlobs = false
+        entries.removeAll()
+        isSorted = true
+        place = .pack
     }
 
     /// The entries of the pack that has become complete, in the order of the pack.

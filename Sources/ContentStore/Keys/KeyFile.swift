@@ -105,6 +105,25 @@ package enum KeyFile {
         return .master(key)
     }
 
+    /// What a key file says of itself, for people; nothing of it is authentic.
+    package struct Label: Sendable, Equatable {
+        package var created: Timestamp?
+        package var host: String
+        package var user: String
+        package var cost: Cost
+    }
+
+    /// Reads what the key file `bytes` says of itself.
+    ///
+    /// Throws a `store` failure when it is damaged.
+    package static func label(_ bytes: [UInt8]) throws(Failure) -> Label {
+        let fields = try SmallJSON.decode(Fields.self, bytes, "a key file")
+        let created = Array((fields.created ?? "").utf8)
+        return Label(
+            created: parseRFC3339Nano(created.span), host: fields.hostname ?? "",
+            user: fields.username ?? "", cost: Cost(n: fields.N, r: fields.r, p: fields.p))
+    }
+
     /// Opens the key file `bytes`, named `name`, with a password.
     ///
     /// Throws a `store` failure when the file is damaged, a `usage` failure for a wrong password.
@@ -160,6 +179,9 @@ package enum KeyFile {
         var p: UInt32
         var salt: String
         var data: String
+        var created: String?
+        var hostname: String?
+        var username: String?
     }
 
     private struct MasterFields: Decodable {

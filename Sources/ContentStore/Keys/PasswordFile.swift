@@ -32,14 +32,20 @@ package enum PasswordFile {
                 cause: "its mode is 0\(String(metadata.permissions, radix: 8))",
                 hint: "Run: chmod 600 \(path)")
         }
-        var line = bytes.prefix { $0 != 0x0A }
-        if line.last == 0x0D { line.removeLast() }
+        let line = firstLine(bytes)
         guard !line.isEmpty else {
             throw Failure(.usage, "password file \(path) is empty")
         }
         guard line.count < limit else {
             throw Failure(.usage, "password file \(path) has a line of more than \(limit) bytes")
         }
+        return line
+    }
+
+    /// The bytes before the first line end, which may be that of Windows.
+    static func firstLine(_ bytes: [UInt8]) -> [UInt8] {
+        var line = bytes.prefix { $0 != 0x0A }
+        if line.last == 0x0D { line.removeLast() }
         return Array(line)
     }
 
@@ -48,7 +54,7 @@ package enum PasswordFile {
     ///
     /// Throws a `usage` failure when the file exists or cannot be written.
     package static func create(_ path: String) throws(Failure) -> [UInt8] {
-        let password = base64URL(randomBytes(32))
+        let password = random()
         do throws(SystemError) {
             let line = password + [0x0A]
             try AtomicFile.write(line.span, to: path, mode: 0o600, replacing: false)
@@ -59,6 +65,9 @@ package enum PasswordFile {
         }
         return password
     }
+
+    /// A password of 256 random bits that files, shells and environments take.
+    package static func random() -> [UInt8] { base64URL(randomBytes(32)) }
 
     /// RFC 4648 section 5 without padding: safe in files, shells and environments.
     private static func base64URL(_ bytes: [UInt8]) -> [UInt8] {

@@ -37,8 +37,8 @@ final class LockCore: Sendable {
 
     func take() throws(Failure) {
         let survey = LockSurvey(
-            backend: backend, sealer: Sealer(key: key), exclusive: exclusive, journal: journal,
-            options: options)
+            backend: backend, sealer: Sealer(key: key), exclusive: exclusive,
+            program: owner.program, journal: journal, options: options)
         try survey.look(except: nil)
         do throws(Failure) {
             let id = try write()
@@ -125,10 +125,10 @@ final class LockCore: Sendable {
     /// Writes a lock of now, which becomes the current one.
     private func write() throws(Failure) -> Digest {
         let now = options.clock.now()
-        let identity = ProcessIdentity.current
         let lock = LockFile(
-            time: now, exclusive: exclusive, hostname: identity.host, username: owner.username,
-            pid: identity.pid, uid: owner.uid, gid: owner.gid)
+            time: now, exclusive: exclusive, hostname: owner.holder.hostname,
+            username: owner.username, pid: owner.holder.pid, uid: owner.uid, gid: owner.gid,
+            program: owner.program)
         let json = lock.encode()
         let (id, bytes) = UnpackedFile.seal(plain: json.span, sealer: Sealer(key: key))
         try journal.willWrite(id)

@@ -10,13 +10,20 @@ package struct LockFile: Sendable, Equatable {
     package var pid: Int32
     package var uid: UInt32
     package var gid: UInt32
+    /// The program, where it tells: restic does not.
+    package var program: String?
+
+    /// What locks of ours have as their program.
+    package static let cistern = "cistern"
+    /// The same of whoever collects garbage: there is one at a time.
+    package static let collector = "cistern gc"
 
     /// How old a lock has to be for its owner to be taken as gone, in seconds.
     package static let staleAfter: Int64 = 30 * 60
 
     package init(
         time: Timestamp, exclusive: Bool, hostname: String, username: String, pid: Int32,
-        uid: UInt32 = 0, gid: UInt32 = 0
+        uid: UInt32 = 0, gid: UInt32 = 0, program: String? = nil
     ) {
         self.time = time
         self.exclusive = exclusive
@@ -25,6 +32,7 @@ package struct LockFile: Sendable, Equatable {
         self.pid = pid
         self.uid = uid
         self.gid = gid
+        self.program = program
     }
 
     /// Whether the owner is gone: the lock is older than 30 minutes, or the owner was a process of
@@ -56,6 +64,7 @@ package struct LockFile: Sendable, Equatable {
         json.add("pid", pid)
         if uid != 0 { json.add("uid", uid) }
         if gid != 0 { json.add("gid", gid) }
+        if let program { json.add("program", program) }
         return json.finished
     }
 
@@ -68,7 +77,8 @@ package struct LockFile: Sendable, Equatable {
         return LockFile(
             time: try SmallJSON.time(fields.time, what), exclusive: fields.exclusive,
             hostname: fields.hostname ?? "", username: fields.username ?? "",
-            pid: fields.pid ?? 0, uid: fields.uid ?? 0, gid: fields.gid ?? 0)
+            pid: fields.pid ?? 0, uid: fields.uid ?? 0, gid: fields.gid ?? 0,
+            program: fields.program)
     }
 
     private struct Fields: Decodable {
@@ -79,5 +89,6 @@ package struct LockFile: Sendable, Equatable {
         var pid: Int32?
         var uid: UInt32?
         var gid: UInt32?
+        var program: String?
     }
 }

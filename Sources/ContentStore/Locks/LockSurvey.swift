@@ -5,6 +5,7 @@ struct LockSurvey {
     let backend: any Backend
     let sealer: Sealer
     let exclusive: Bool
+    let program: String
     let journal: LockJournal
     let options: LockOptions
 
@@ -29,7 +30,9 @@ struct LockSurvey {
                 try journal.remove(id, from: backend)
                 continue
             }
-            if exclusive || lock.exclusive { throw conflict(lock) }
+            // Two collectors would remove what the other one relies on.
+            let isSecond = program == LockFile.collector && lock.program == program
+            if exclusive || lock.exclusive || isSecond { throw conflict(lock) }
         }
     }
 

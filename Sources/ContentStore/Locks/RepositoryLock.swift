@@ -22,14 +22,21 @@ package struct LockOptions: Sendable {
 }
 
 /// Who takes a lock, for those who find it.
-///
-/// Host and process are this process's.
 package struct LockOwner: Sendable {
     package var username: String
     package var uid: UInt32
     package var gid: UInt32
+    /// Host and process.
+    package var holder: LockHolder
+    /// The program, as others see it. Of those who are `LockFile.collector` there is one at a time.
+    package var program: String
 
-    package init(username: String, uid: UInt32, gid: UInt32) {
+    package init(
+        username: String, uid: UInt32, gid: UInt32, holder: LockHolder = .current,
+        program: String = LockFile.cistern
+    ) {
+        self.program = program
+        self.holder = holder
         self.username = username
         self.uid = uid
         self.gid = gid

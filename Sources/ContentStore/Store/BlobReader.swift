@@ -61,10 +61,10 @@ package final class BlobReader {
                 output.removeSubrange(start...)
             }
         }
-        let copies = try store.index.copies(id, type)
+        let readable = try store.index.readableLocations(id, type)
         var problems: [String] = []
         var kind = FailureClass.store
-        for location in copies.filter(\.isUsable).map(\.location) {
+        for location in readable {
             do throws(CopyProblem) {
                 try readTwice(id, location, into: &output)
                 return
@@ -75,7 +75,7 @@ package final class BlobReader {
             }
         }
         if problems.isEmpty { problems = ["no index file lists it, or its pack is gone"] }
-        if readFromMirror(id, copies.map(\.location), &problems, into: &output) { return }
+        if try readFromMirror(id, type, &problems, into: &output) { return }
         throw Failure(
             kind, "\(type.word) blob \(id.short) cannot be read from \(store.backend.location)",
             cause: problems.joined(separator: "; "))
@@ -83,9 +83,10 @@ package final class BlobReader {
 
     /// Reads the blob where a mirror has it; also where the store's own pack is gone or damaged.
     private func readFromMirror(
-        _ id: Digest, _ locations: [BlobLocation], _ problems: inout [String],
-        into output: inout [UInt8]
-    ) -> Bool {
+        _ id: Digest, _ type: BlobType, _ problems: inout [String], into output: inout [UInt8]
+    ) throws(Failure) -> Bool {
+        guard !store.mirrors.isEmpty else { return false }
+        let locations = try store.index.allLocations(id, type)
         for mirror in store.mirrors {
             for location in locations {
                 do throws(CopyProblem) {

@@ -101,15 +101,37 @@ package final class BlobSink {
         if try session.store.index.hasForWriting(id, type) {
             return StoredBlob(id: id, newBytes: 0)
         }
+        return try put(plain, key, batch)
+    }
+
+    /// As `store`, for content that has to be in another pack than `packs`, which are to go.
+    package func store(
+        _ plain: Span<UInt8>, _ type: BlobType, batch: Int, otherThan packs: Set<Digest>
+    ) throws(Failure) -> StoredBlob {
+        let id = identify(plain)
+        let key = StoreSession.BlobKey(id: id, type: type)
+        let copies = try session.store.index.locations(id, type)
+        if session.rely(on: key, batch: batch)
+            || copies.contains(where: { !packs.contains($0.pack) })
+        {
+            return StoredBlob(id: id, newBytes: 0)
+        }
+        return try put(plain, key, batch)
+    }
+
+    private func put(
+        _ plain: Span<UInt8>, _ key: StoreSession.BlobKey, _ batch: Int
+    ) throws(Failure) -> StoredBlob {
+        let type = key.type
         let pack = type == .data ? data : tree
         // A large blob goes into the next pack rather than make this one's buffer grow.
         if !pack.entries.isEmpty && !pack.hasRoom(for: plain.count) { try close(pack) }
         guard session.claim(key, ticket: ticket(pack, batch), batch: batch) else {
-            return StoredBlob(id: id, newBytes: 0)
+            return StoredBlob(id: key.id, newBytes: 0)
         }
         let stored = append(plain, key, to: pack)
         if pack.isFull { try close(pack) }
-        return StoredBlob(id: id, newBytes: stored)
+        return StoredBlob(id: key.id, newBytes: stored)
     }
 
     /// Closes this sink's packs, so that their content becomes durable.

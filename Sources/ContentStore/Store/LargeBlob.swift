@@ -34,7 +34,8 @@ package enum LargeBlob {
         try write(PackHeader.encode([entry], sealer: Sealer(key: store.key)))
         let pack = hasher.finish()
         try store.index.journal(
-            pack, size: Int(written), entries: [entry], session: session.name)
+            pack, size: Int(written), entries: [entry], session: session.name,
+            seen: store.clock.now().seconds)
         do {
             try store.backend.put(ObjectKey(.pack, pack), from: spool, size: written)
         } catch {

@@ -9,7 +9,8 @@ extension Store {
     /// - Parameter mirror: lock this mirror of the store instead of the store itself.
     /// - Throws: a `locked` failure that names the holder.
     package func lock(
-        session: String, exclusive: Bool = false, mirror: (any Backend)? = nil
+        session: String, exclusive: Bool = false, program: String = LockFile.cistern,
+        mirror: (any Backend)? = nil
     ) throws(Failure) -> RepositoryLock {
         let place = mirror ?? backend
         let abandoned = Set(try index.abandonedLocks())
@@ -31,7 +32,8 @@ extension Store {
         return try RepositoryLock.take(
             place, key: key, exclusive: exclusive,
             owner: LockOwner(
-                username: "cistern", uid: effectiveUserID, gid: effectiveGroupID),
+                username: "cistern", uid: effectiveUserID, gid: effectiveGroupID, holder: holder,
+                program: program),
             journal: journal, options: options)
     }
 }

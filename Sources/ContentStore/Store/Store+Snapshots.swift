@@ -111,4 +111,21 @@ extension Store {
         }
         return match
     }
+
+    /// Removes a snapshot; its content stays until nothing refers to it and space is collected.
+    ///
+    /// One that is gone already is a success.
+    package func removeSnapshot(_ id: Digest) throws(Failure) {
+        CrashPoint.reached("snapshot-before-removal")
+        do throws(BackendError) {
+            try backend.remove(ObjectKey(.snapshot, id))
+        } catch {
+            throw Failure(
+                .store, "snapshot \(id.short) could not be removed",
+                wrapping: error.failure(at: backend.location))
+        }
+        CrashPoint.reached("snapshot-removed")
+        // Only a copy: the next listing finds out too.
+        try index.updateSnapshots(add: [], remove: [id])
+    }
 }

@@ -14,11 +14,15 @@ package final class Store: Sendable {
     package let key: MasterKey
     package let configuration: RepositoryConfig
     package let index: BlobIndex
+    /// The folder of local state.
+    package let stateDirectory: String
     /// Where spool files of blobs that are too large for memory go.
     package let spoolDirectory: String
     /// Cuts content in this store's own way, so that chunk sizes do not tell what is stored.
     package let chunker: Chunker
-    let clock: any WallClock
+    /// Who this process is to others: in its locks.
+    package let holder: LockHolder
+    package let clock: any WallClock
 
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }
@@ -31,22 +35,25 @@ package final class Store: Sendable {
     /// - Parameters:
     ///   - mirrors: where to read what `backend` cannot give.
     ///   - stateDirectory: the folder of local state; the index is `stores/<id>.sqlite` in it.
+    ///   - holder: who this process is, if not itself: tests play several hosts.
     /// - Throws: `Failure` naming the location: no repository there, a wrong password, an
     ///   unreadable key or configuration.
     package init(
         backend: any Backend, mirrors: [any Backend] = [], password: [UInt8],
         stateDirectory: String, clock: any WallClock = SystemClock(),
-        fallbacks: ReadFallbacks = ReadFallbacks()
+        holder: LockHolder = .current, fallbacks: ReadFallbacks = ReadFallbacks()
     ) throws(Failure) {
         self.backend = backend
         self.mirrors = mirrors
         self.fallbacks = fallbacks
+        self.holder = holder
         self.clock = clock
         let opened = try Store.open(backend, mirrors: mirrors, password, fallbacks)
         key = opened.key
         configuration = opened.configuration
         let seed = Array("cistern chunker 1".utf8) + key.bytes
         chunker = Chunker(key: SHA256Hasher.hash(seed.span).bytes)
+        self.stateDirectory = stateDirectory
         let folder = "\(stateDirectory)/stores"
         spoolDirectory = "\(stateDirectory)/spool"
         do {
@@ -140,24 +147,7 @@ package final class Store: Sendable {
         session: String, unreadable: ((Digest, Failure) -> Void)? = nil
     ) throws(Failure) -> Int {
         do {
-            let known = try index.knownIndexFiles()
-            var listed = Set<Digest>()
-            try backend.list(.index) { id, _ in listed.insert(id) }
-            for file in try unlisted(known.subtracting(listed), .index) { listed.insert(file) }
-            let sealer = Sealer(key: key)
-            for file in listed.subtracting(known).sorted() {
-                do {
-                    try load(indexFile: file, sealer)
-                } catch let failure as Failure {
-                    guard let unreadable, failure.kind == .store else { throw failure }
-                    unreadable(file, failure)
-                } catch let error as BackendError {
-                    let failure = error.failure(at: backend.location)
-                    guard let unreadable, failure.kind == .store else { throw failure }
-                    unreadable(file, failure)
-                }
-            }
-            try index.removeIndexFiles(known.subtracting(listed).sorted())
+            try syncIndexFiles(unreadable: unreadable)
             try adoptAbandonedPacks(session: session)
             return try index.updatePresence(
                 list: { each in
@@ -173,6 +163,45 @@ package final class Store: Sendable {
             throw Failure(
                 .store, "the index of the store \(backend.location) cannot be read",
                 wrapping: error, at: backend.location)
+        }
+    }
+
+    /// Seconds to wait for another process of this host that brings the index up to date.
+    private static let syncWait: Double = 3600
+
+    /// Takes in new index files and drops those that are gone: one request when there are none.
+    ///
+    /// One process of a host at a time: a listing that is older than another's must not bring back
+    /// what that one has dropped.
+    package func syncIndexFiles(
+        unreadable: ((Digest, Failure) -> Void)? = nil
+    ) throws(Failure) {
+        do {
+            let turn = try FileLock("\(index.path).sync", waiting: Store.syncWait)
+            defer { withExtendedLifetime(turn) {} }
+            let known = try index.knownIndexFiles()
+            var listed = Set<Digest>()
+            try backend.list(.index) { id, _ in listed.insert(id) }
+            for file in try unlisted(known.subtracting(listed), .index) { listed.insert(file) }
+            let sealer = Sealer(key: key)
+            // What a new copy finds there is not new to the store.
+            let seen = known.isEmpty ? 0 : clock.now().seconds
+            for file in listed.subtracting(known).sorted() {
+                do {
+                    try load(indexFile: file, sealer, seen: seen)
+                } catch let failure as Failure {
+                    guard let unreadable, failure.kind == .store else { throw failure }
+                    unreadable(file, failure)
+                } catch let error as BackendError {
+                    let failure = error.failure(at: backend.location)
+                    guard let unreadable, failure.kind == .store else { throw failure }
+                    unreadable(file, failure)
+                }
+            }
+            try index.removeIndexFiles(known.subtracting(listed).sorted())
+        } catch {
+            throw Failure(
+                .store, "the index files of \(backend.location) cannot be read", wrapping: error)
         }
     }
 
@@ -243,7 +272,7 @@ package final class Store: Sendable {
 
     private var location: String { backend.location }
 
-    private func load(indexFile id: Digest, _ sealer: Sealer) throws {
+    private func load(indexFile id: Digest, _ sealer: Sealer, seen: Int64) throws {
         let bytes: [UInt8]
         do {
             bytes = try get(ObjectKey(.index, id), limit: Store.indexFileLimit)
@@ -251,9 +280,10 @@ package final class Store: Sendable {
             // Replaced by another writer's since the listing: the next refresh sees the new one.
             return
         }
-        try index.addIndexFile(id) { each in
+        try index.addIndexFile(id, seen: seen) { each, marked in
             let bytes = bytes
-            try IndexFile.read(bytes.span, expected: id, sealer: sealer, each: each)
+            try IndexFile.read(
+                bytes.span, expected: id, sealer: sealer, each: each, marked: marked)
         }
     }
 

@@ -65,6 +65,8 @@ package final class StoreSession: Sendable {
     private static let bufferLimit = 1
     /// Throws when the lock on the store does not hold any more.
     package let confirmLock: @Sendable () throws(Failure) -> Void
+    /// Packs that no index file listed when the session began, by number.
+    let unlistedBefore: Result<Set<Int>, Failure>
     private let uploader: Mutex<DedicatedThread?>
     private static let counter = Atomic<Int>(0)
 
@@ -77,6 +79,8 @@ package final class StoreSession: Sendable {
         store: Store, confirmLock: @escaping @Sendable () throws(Failure) -> Void = {}
     ) {
         self.store = store
+        // The error, if there is one, is that of the first who asks.
+        unlistedBefore = Result { () throws(Failure) in try store.index.unlistedPacks() }
         self.confirmLock = confirmLock
         name = StoreSession.newName()
         state = Monitor(State())
@@ -202,7 +206,8 @@ package final class StoreSession: Sendable {
     private static func upload(_ pack: PendingPack, _ store: Store, _ name: String) throws {
         CrashPoint.reached("pack-before-journal")
         try store.index.journal(
-            pack.id, size: pack.bytes.count, entries: pack.entries, session: name)
+            pack.id, size: pack.bytes.count, entries: pack.entries, session: name,
+            seen: store.clock.now().seconds)
         CrashPoint.reached("pack-journalled")
         try store.backend.put(ObjectKey(.pack, pack.id), pack.bytes.span)
         CrashPoint.reached("pack-uploaded")

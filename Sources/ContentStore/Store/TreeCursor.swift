@@ -17,9 +17,9 @@ package final class TreeCursor {
     ///
     /// - Throws: `Failure` when no copy of it can be read.
     package init(_ id: Digest, reader: BlobReader, store: Store) throws(Failure) {
-        let copies = try store.index.copies(id, .tree)
-        if let first = copies.first, first.location.contentLength > TreeCursor.smallTree {
-            stream = try LargeBlobReader.open(id, copies, store: store)
+        let first = try store.index.allLocations(id, .tree).first
+        if let first, first.contentLength > TreeCursor.smallTree {
+            stream = try LargeBlobReader.open(id, store: store)
         } else {
             var plain: [UInt8] = []
             try reader.read(id, .tree, into: &plain)
@@ -57,12 +57,10 @@ final class LargeBlobReader {
     private var offset: UInt64
     private let end: UInt64
 
-    /// Opens the first of `copies` that is authentic, or what a mirror has of them.
-    static func open(
-        _ id: Digest, _ copies: [BlobCopy], store: Store
-    ) throws(Failure) -> LargeBlobReader {
+    /// Opens the first copy of the tree that is authentic, or what a mirror has of one.
+    static func open(_ id: Digest, store: Store) throws(Failure) -> LargeBlobReader {
         var problems: [String] = []
-        for location in copies.filter(\.isUsable).map(\.location) {
+        for location in try store.index.readableLocations(id, .tree) {
             // Once more before it counts as damaged: what is spoiled on the way looks the same.
             for isLast in [false, true] {
                 do throws(CopyProblem) {
@@ -77,7 +75,7 @@ final class LargeBlobReader {
         }
         if problems.isEmpty { problems = ["no index file lists it, or its pack is gone"] }
         for mirror in store.mirrors {
-            for location in copies.map(\.location) {
+            for location in try store.index.allLocations(id, .tree) {
                 do throws(CopyProblem) {
                     let reader = try LargeBlobReader(id, location, store, mirror)
                     store.fallbacks.note(

@@ -52,6 +52,7 @@ package final class DehydrateStage: Stage {
     // Whether something changed: from then on workers make the nodes of every batch.
     let buildsTrees = Atomic(false)
     private let sinks = Monitor<[BlobSink]>([])
+    private let menders = Monitor<[Mender]>([])
 
     /// - Parameters:
     ///   - session: the caller holds a lock on its store and has refreshed its index.
@@ -153,17 +154,44 @@ package final class DehydrateStage: Stage {
 
     package func replay(_ units: [Unit], number: Int) throws {
         if generation != firstGeneration {
-            var lost: UInt64 = 0
             for unit in units {
-                for id in unit.content?.ids ?? []
-                where try !session.store.index.contains(id, .data) {
-                    lost += 1
-                    break
+                let isLost = try (unit.content?.ids ?? []).contains { id throws(Failure) in
+                    try !session.store.index.contains(id, .data)
                 }
+                if try isLost && !storeAgain(unit, batch: number) { lostSince.with { $0 += 1 } }
             }
-            lostSince.with { $0 += lost }
         }
         try add(fragments(units))
+    }
+
+    /// Stores the content of a unit anew that the store had when the unit was written: nobody may
+    /// rely on packs that were counted out while no session was there. False when the file is not
+    /// that content any more.
+    private func storeAgain(_ unit: Unit, batch: Int) throws -> Bool {
+        try menders.with { menders in
+            if menders.isEmpty {
+                let sink = BlobSink(session: session, compression: options.compression)
+                sinks.with { $0.append(sink) }
+                menders.append(
+                    Mender(
+                        files: try ModuleFiles(root: root),
+                        writer: ContentWriter(store: session.store, sink: sink)))
+            }
+            do {
+                let file = try menders[0].files.open(unit.path)
+                return try menders[0].writer.storeAgain(
+                    file.descriptor, ids: unit.content?.ids ?? [], index: session.store.index,
+                    batch: batch)
+            } catch is SystemError {
+                return false
+            }
+        }
+    }
+
+    /// What stores content again on the thread that replays.
+    private struct Mender {
+        var files: ModuleFiles
+        var writer: ContentWriter
     }
 
     package func durableBelow() throws -> Int { try session.durableBelow() }
@@ -178,8 +206,12 @@ package final class DehydrateStage: Stage {
         let new = trees.with { $0.new }
         try session.finish()
         CrashPoint.reached("trees-durable")
+        if session.uploaded.packs > 0 { try secure(tree) }
         let snapshot = try writeSnapshot(tree, stats)
         CrashPoint.reached("snapshot-durable")
+        // After it: whoever counts packs out looks for new snapshots after that, so that one of
+        // the two sees the other.
+        try secure(tree)
         var completion = StageCompletion()
         completion.counters = [
             Stats.Counter("new-trees", new.trees),
@@ -203,6 +235,10 @@ package final class DehydrateStage: Stage {
             NoteChange(Beginning.noteName(list), nil),
         ]
         return completion
+    }
+
+    private func secure(_ tree: Digest) throws {
+        try session.secure(tree, since: generation, tick: { try Interruption.check() })
     }
 
     private func writeSnapshot(_ tree: Digest, _ stats: Stats) throws -> Digest {

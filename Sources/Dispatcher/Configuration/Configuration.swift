@@ -6,17 +6,20 @@ package struct StoreSettings: Sendable, Equatable, Codable {
     package var url: String
     /// The absolute path of the file with the password; nil for one beside the state.
     package var passwordFile: String?
+    /// A program that prints the password, and its arguments; nil for a file.
+    package var passwordCommand: [String]?
     /// URLs of further backends with the same objects, as `url`.
     package var mirrors: [String]
     /// How stores that are not on a disk are reached.
     package var network: NetworkSettings
 
     package init(
-        url: String, passwordFile: String?, mirrors: [String],
+        url: String, passwordFile: String?, passwordCommand: [String]? = nil, mirrors: [String],
         network: NetworkSettings = NetworkSettings()
     ) {
         self.url = url
         self.passwordFile = passwordFile
+        self.passwordCommand = passwordCommand
         self.mirrors = mirrors
         self.network = network
     }
@@ -55,12 +58,15 @@ package struct Configuration: Sendable, Equatable {
     package var workers: Int
     /// How many finished lists of each module are kept.
     package var keepRuns: Int
+    /// Keep rules of groups of modules; the first group that has a module counts.
+    package var retention: [RetentionGroup]
     /// What was strange but not wrong.
     package var warnings: [ConfigurationProblem]
 
     package init(
         file: String, state: String, store: StoreSettings, modules: [ModuleDefinition],
-        workers: Int, keepRuns: Int, warnings: [ConfigurationProblem]
+        workers: Int, keepRuns: Int, retention: [RetentionGroup] = [],
+        warnings: [ConfigurationProblem]
     ) {
         self.file = file
         self.state = state
@@ -68,6 +74,7 @@ package struct Configuration: Sendable, Equatable {
         self.modules = modules
         self.workers = workers
         self.keepRuns = keepRuns
+        self.retention = retention
         self.warnings = warnings
     }
 
@@ -84,6 +91,11 @@ package struct Configuration: Sendable, Equatable {
         throw Failure(
             .usage, "there is no module `\(name)` in \(file)",
             hint: "\(guess)`cistern configcheck` lists the modules")
+    }
+
+    /// The keep rules for `module`; nil when no group has it, and everything is kept.
+    package func retention(for module: String) -> RetentionPolicy? {
+        retention.first { $0.modules.contains { $0.matches(module) } }?.policy
     }
 
     /// Reads and checks the file; the failure names every mistake.

@@ -3,7 +3,8 @@ internal import Platform
 /// The section `store` of `cistern.yaml`.
 extension ConfigurationBuilder {
     static let storeKeys = [
-        "url", "password_file", "mirrors", "connections", "limit_upload", "limit_download", "s3",
+        "url", "password_file", "password_command", "mirrors", "connections", "limit_upload",
+        "limit_download", "s3",
     ]
 
     mutating func storeSettings(_ entry: YAMLNode.Entry?, _ place: Place) -> StoreSettings? {
@@ -15,6 +16,12 @@ extension ConfigurationBuilder {
         else { return nil }
         let mirrors = entries["mirrors"].map { mirrorURLs($0.value) } ?? []
         let password = entries["password_file"].flatMap { path($0.value, "`password_file`") }
+        let command = entries["password_command"].flatMap { passwordCommand($0.value) }
+        if let second = entries["password_command"], entries["password_file"] != nil {
+            reader.error(
+                second.place, "`password_command` beside `password_file`",
+                "the password comes from one of the two")
+        }
         let network = networkSettings(entries)
         guard let url = entries["url"] else {
             reader.error(entry.place, "`url` of the store is missing", "url: file:./store")
@@ -25,7 +32,23 @@ extension ConfigurationBuilder {
         else { return nil }
         checkMirrors(mirrors, of: location)
         return StoreSettings(
-            url: location, passwordFile: password, mirrors: mirrors.map(\.url), network: network)
+            url: location, passwordFile: password, passwordCommand: command,
+            mirrors: mirrors.map(\.url), network: network)
+    }
+
+    /// A list of a program and its arguments; a text alone would ask for a shell.
+    private mutating func passwordCommand(_ node: YAMLNode) -> [String]? {
+        guard case .sequence(let items) = node.content, !items.isEmpty else {
+            reader.error(
+                node.place, "`password_command` must be a list of a program and its arguments",
+                "password_command: [pass, show, cistern]")
+            return nil
+        }
+        var words = items.compactMap { reader.text($0, "each of `password_command`") }
+        guard words.count == items.count else { return nil }
+        // A name alone is looked for in $PATH.
+        if words[0].contains("/") { words[0] = Path.absolute(words[0], in: folder) }
+        return words
     }
 
     private mutating func networkSettings(

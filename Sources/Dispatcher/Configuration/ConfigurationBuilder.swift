@@ -23,7 +23,7 @@ struct ConfigurationBuilder {
         self.reader = reader
     }
 
-    static let keys = ["state", "store", "modules", "workers", "keep_runs"]
+    static let keys = ["state", "store", "modules", "workers", "keep_runs", "retention"]
     static let laterKeys = [
         "jobs", "hub", "supervisor", "provision_threads", "hydration_threads", "templates",
     ]
@@ -42,6 +42,8 @@ struct ConfigurationBuilder {
         let keepRuns = entries["keep_runs"].map {
             reader.integer($0.value, "`keep_runs`", in: 1...1000)
         }
+        let retention = readRetention(
+            entries["retention"], hasMirrors: store?.mirrors.isEmpty == false)
         checkOverlaps(
             state: state, store: store, storePlace: entries["store"]?.place ?? root.place)
         guard !reader.hasErrors, let store else { return (nil, reader.problems) }
@@ -49,7 +51,7 @@ struct ConfigurationBuilder {
             file: file, state: state, store: store,
             modules: modules.map(\.definition).sorted { $0.name < $1.name },
             workers: (workers ?? 2) ?? 2, keepRuns: (keepRuns ?? 3) ?? 3,
-            warnings: reader.problems)
+            retention: retention, warnings: reader.problems)
         return (configuration, reader.problems)
     }
 

@@ -3,7 +3,7 @@ extension PipelineBuilder {
     static let stageNames = StageKind.allCases.map(\.rawValue) + [mirrorStage]
     /// The stage that comes once, for the store, when all modules are through the others.
     static let mirrorStage = "mirror"
-    static let laterStages = ["hydrate", "prune", "scrub"]
+    static let laterStages = ["hydrate", "scrub"]
 
     mutating func readStages(_ entry: YAMLNode.Entry?, _ place: Place) -> [StageDefinition] {
         let example = "stages: [manifest, check, repair, dehydrate]"
@@ -62,6 +62,9 @@ extension PipelineBuilder {
         case .check: return .check(check(options))
         case .repair: return .repair(repair(options))
         case .dehydrate: return .dehydrate(dehydrate(options))
+        case .prune:
+            _ = reader.mapping(options, "stage `prune`", allowed: [])
+            return .prune
         case nil where name == Self.mirrorStage:
             reader.error(
                 place, "stage `mirror` comes last, once and without options",
@@ -99,6 +102,11 @@ extension PipelineBuilder {
                     "the order is \(Self.stageNames.joined(separator: ", "))")
             } else if stage.kind == .repair && !seen.contains(.check) {
                 reader.error(place, "stage `repair` needs `check` before it")
+            } else if stage.kind == .prune && !seen.contains(.dehydrate) {
+                // Or a module that is not stored any more would still lose snapshots.
+                reader.error(
+                    place, "stage `prune` needs `dehydrate` before it",
+                    "`cistern prune` does it alone")
             }
             highest = max(highest, rank)
             seen.append(stage.kind)

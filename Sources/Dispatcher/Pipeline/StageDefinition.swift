@@ -1,6 +1,6 @@
 /// The stages that a pipeline may have, in their order.
 package enum StageKind: String, Sendable, Codable, CaseIterable {
-    case manifest, check, repair, dehydrate
+    case manifest, check, repair, dehydrate, prune
 }
 
 /// Options of the manifest stage.
@@ -86,6 +86,8 @@ package enum StageDefinition: Sendable, Hashable, Codable {
     case check(CheckOptions)
     case repair(RepairOptions)
     case dehydrate(DehydrateOptions)
+    /// Removes the module's snapshots that no keep rule keeps; it writes no list.
+    case prune
 
     package var kind: StageKind {
         switch self {
@@ -93,6 +95,7 @@ package enum StageDefinition: Sendable, Hashable, Codable {
         case .check: .check
         case .repair: .repair
         case .dehydrate: .dehydrate
+        case .prune: .prune
         }
     }
 }

@@ -47,6 +47,11 @@ package enum Starter {
         # How many finished lists of each module are kept for `cistern results`.
         keep_runs: 3
 
+        # Which snapshots `cistern prune` keeps; without this, all. The newest always stays.
+        # retention:
+        #  - modules: ["*"]
+        #    keep: [{last_n: 5}, {daily: 14}, {weekly: 8}, {monthly: 12}, {yearly: all}]
+
         """
 
     static let nightly = """

@@ -15,12 +15,15 @@ package struct JobResult: Sendable, Equatable, Codable {
     package var unhealthy: Int64
     /// The snapshot's id, if one was made.
     package var snapshot: String?
+    /// How many snapshots were removed, if that was to be done.
+    package var pruned: Int64?
     /// What the reader should know: why the job is only partly done, for instance.
     package var note: String?
 
     package init(
         units: Int64 = 0, bytes: Int64 = 0, newBytes: Int64 = 0, repaired: Int64 = 0,
-        unhealthy: Int64 = 0, snapshot: String? = nil, note: String? = nil
+        unhealthy: Int64 = 0, snapshot: String? = nil, pruned: Int64? = nil,
+        note: String? = nil
     ) {
         self.units = units
         self.bytes = bytes
@@ -28,6 +31,7 @@ package struct JobResult: Sendable, Equatable, Codable {
         self.repaired = repaired
         self.unhealthy = unhealthy
         self.snapshot = snapshot
+        self.pruned = pruned
         self.note = note
     }
 

@@ -89,7 +89,7 @@ struct StateFile: Sendable {
             try reserve(temporaryPath)
             try fill(temporaryPath, seed)
             CrashPoint.reached("state-file-filled")
-            try link(temporary, to: name, in: folder)
+            try self.name(temporary, name, in: folder)
         } catch {
             // What is left of a failed creation is found by its name and harms nobody.
             try? remove(temporary, in: folder)
@@ -109,20 +109,20 @@ struct StateFile: Sendable {
     }
 
     /// Gives the complete file its name; an existing one stays.
-    private func link(
-        _ temporary: [UInt8], to name: [UInt8], in folder: String
+    private func name(
+        _ temporary: [UInt8], _ name: [UInt8], in folder: String
     ) throws(SystemError) {
         let directory = try Descriptor.open(folder, [.readOnly, .directory])
         let file = try directory.open(temporary, [.readWrite])
         try file.sync()
         do throws(SystemError) {
-            try directory.link(temporary, to: name, in: directory)
+            try directory.renameExclusively(temporary, to: name)
         } catch {
             // Another process was faster; its file is as good.
             guard error.code == Errno.exists else { throw error }
+            try directory.unlink(temporary)
         }
-        CrashPoint.reached("state-file-linked")
-        try directory.unlink(temporary)
+        CrashPoint.reached("state-file-named")
         try directory.sync()
     }
 

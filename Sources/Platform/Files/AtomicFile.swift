@@ -32,8 +32,7 @@ package enum AtomicFile {
             if replacing {
                 try directory.rename(temporary, to: name, in: directory)
             } else {
-                try directory.link(temporary, to: name, in: directory)
-                try directory.unlink(temporary)
+                try directory.renameExclusively(temporary, to: name)
             }
         } catch {
             // The first error is the one to tell; a temporary file that stays is found by its name.
@@ -101,6 +100,14 @@ package enum AtomicFile {
             if try file.read(appending: &bytes, upTo: 64 << 10) == 0 { return bytes }
         }
         throw SystemError(EFBIG, "read", path)
+    }
+
+    /// Puts the file `path` in the place of `other`, durably; both lie in one folder.
+    package static func rename(_ path: String, to other: String) throws(SystemError) {
+        let (folder, name) = split(path)
+        let directory = try Descriptor.open(folder, [.readOnly, .directory])
+        try directory.rename(name, to: split(other).name, in: directory)
+        try directory.sync()
     }
 
     /// Removes the file at `path`; one that is not there is a success.

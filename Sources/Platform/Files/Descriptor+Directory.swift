@@ -99,6 +99,24 @@ extension Descriptor {
         }
     }
 
+    /// Renames `old` to `new` in this directory, unless something has that name: then it throws
+    /// EEXIST.
+    ///
+    /// Where the file system cannot do it at once the file has both names for a moment.
+    package func renameExclusively(
+        _ old: [UInt8], to new: [UInt8]
+    ) throws(SystemError) {
+        do throws(SystemError) {
+            try call("renameat2", new) { pointer in
+                withCString(old) { unsafe cl_rename_exclusively(raw, $0, pointer) }
+            }
+        } catch {
+            guard [EINVAL, ENOSYS, EOPNOTSUPP].contains(error.code) else { throw error }
+            try link(old, to: new, in: self)
+            try unlink(old)
+        }
+    }
+
     /// Removes the file `name`.
     package func unlink(_ name: [UInt8]) throws(SystemError) {
         try call("unlinkat", name) { pointer in unsafe unlinkat(raw, pointer, 0) }

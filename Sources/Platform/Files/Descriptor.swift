@@ -76,8 +76,12 @@ package struct Descriptor: ~Copyable, Sendable {
 
     /// A file without a name in the folder `path`, gone when it is closed or the process dies.
     package static func temporary(in path: String) throws(SystemError) -> Descriptor {
-        try open(
-            at: AT_FDCWD, Array(path.utf8), [.readWrite, Flags(rawValue: cl_o_tmpfile())], 0o600)
+        let folder = try open(path, [.readOnly, .directory])
+        if let file = try folder.makeUnnamed(mode: 0o600) { return file }
+        let name = Array(".cistern-\(UInt64.random(in: .min ... .max))".utf8)
+        let file = try folder.open(name, [.readWrite, .create, .exclusive], mode: 0o600)
+        try folder.unlink(name)
+        return file
     }
 
     /// A descriptor of its own for standard output.

@@ -45,11 +45,30 @@ package struct ChildProcess: ~Copyable, Sendable {
     /// The child reads /dev/null and writes to this process's standard error. With
     /// `becomeParentBound` in the child, it is told when this process dies.
     package init(_ program: String, _ arguments: [String]) throws(SystemError) {
+        try self.init(program, arguments, output: nil)
+    }
+
+    /// Starts `program`, which is looked for in $PATH when its name has no slash, with its standard
+    /// output to `output`.
+    package init(
+        _ program: String, _ arguments: [String], output: borrowing Descriptor
+    ) throws(SystemError) {
+        try self.init(program, arguments, output: output.raw)
+    }
+
+    private init(
+        _ program: String, _ arguments: [String], output: Int32?
+    ) throws(SystemError) {
         var pid: Int32 = 0
         var argv: [UnsafeMutablePointer<CChar>?] = unsafe []
         for argument in [program] + arguments { unsafe argv.append(strdup(argument)) }
         unsafe argv.append(nil)
-        let code = unsafe cl_spawn(&pid, program, argv)
+        let code =
+            if let output {
+                unsafe cl_spawn_to(&pid, program, argv, output)
+            } else {
+                unsafe cl_spawn(&pid, program, argv)
+            }
         unsafe argv.forEach { unsafe free($0) }
         guard code == 0 else { throw SystemError(code, "posix_spawn", program) }
         let fd = cl_pidfd_open(pid)

@@ -12,6 +12,7 @@ struct StoreCommand: ParsableCommand {
             "The store is a restic repository: restic reads it with the same password file.",
         subcommands: [
             StoreInit.self, StoreInfo.self, StoreCheckCommand.self, StoreMirror.self,
+            StoreKeyCommand.self,
         ])
 }
 
@@ -31,7 +32,7 @@ struct StoreInit: ParsableCommand {
     private struct Document: Encodable {
         var id: String
         var location: String
-        var passwordFile: String
+        var passwordFile: String?
     }
 
     func run() throws {
@@ -64,7 +65,7 @@ struct StoreInfo: ParsableCommand {
         var id: String
         var location: String
         var version: Int
-        var passwordFile: String
+        var passwordFile: String?
         var localIndex: String
         var snapshots: Int
         var indexFiles: Int
@@ -102,7 +103,7 @@ struct StoreInfo: ParsableCommand {
             store          \(document.id)
             at             \(document.location)
             format         restic repository, version \(document.version)
-            password file  \(document.passwordFile)
+            password from  \(PasswordSource(configuration))
             local index    \(document.localIndex)
             snapshots      \(Format.count(Int64(document.snapshots)))
             packs          \(Format.count(Int64(document.packs - document.packsMissing))), \

@@ -276,6 +276,15 @@ private let configurationMistakes: [Mistake] = [
     Mistake(
         "store: {url: file:./store, pasword_file: k}\n" + web, 1, 28,
         "unknown key `pasword_file`", "did you mean `password_file`?"),
+    Mistake(
+        "store: {url: file:./s, password_command: pass show x}\n" + web, 1, 42,
+        "must be a list of a program", "[pass, show, cistern]"),
+    Mistake(
+        "store: {url: file:./s, password_command: []}\n" + web, 1, 42, "must be a list of a program"
+    ),
+    Mistake(
+        "store: {url: file:./s, password_file: k, password_command: [a]}\n" + web, 1, 42,
+        "`password_command` beside `password_file`", "one of the two"),
     Mistake(store + web + "workers: 0\n", 3, 10, "must be a whole number", "1 to 1024"),
     Mistake(store + web + "workers: many\n", 3, 10, "must be a whole number"),
     Mistake(store + web + "workers: '2'\n", 3, 10, "must be a whole number"),

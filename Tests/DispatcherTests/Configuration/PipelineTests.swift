@@ -109,7 +109,10 @@ private let pipelineMistakes: [Mistake] = [
     Mistake("name: p\nmodules: ['[']\nstages: [manifest]\n", 2, 11, "not a pattern"),
     Mistake(head + "stages: []\n", 3, 9, "must be a list of stages"),
     Mistake(head + "stages: [manifst]\n", 3, 10, "unknown stage", "did you mean `manifest`?"),
-    Mistake(head + "stages: [manifest, prune]\n", 3, 20, "not supported in pipelines"),
+    Mistake(head + "stages: [manifest, scrub]\n", 3, 20, "not supported in pipelines"),
+    Mistake(head + "stages: [manifest, prune]\n", 3, 20, "`prune` needs `dehydrate` before it"),
+    Mistake(
+        head + "stages: [manifest, dehydrate, prune: {all: 1}]\n", 3, 39, "unknown key `all`"),
     Mistake(head + "stages: [check]\n", 3, 10, "the first stage must be manifest"),
     Mistake(head + "stages: [manifest, repair]\n", 3, 20, "needs `check`"),
     Mistake(head + "stages: [manifest, dehydrate, check]\n", 3, 31, "comes too late"),

@@ -59,7 +59,7 @@ struct CrashTests {
     static let total = 6
 
     @Test(
-        arguments: ["state-file-filled:1", "state-file-linked:1"]
+        arguments: ["state-file-filled:1", "state-file-named:1"]
             + (1...7).flatMap { ["list-append-written:\($0)", "list-appended:\($0)"] })
     func leavesAnExactList(_ point: String) async throws {
         let folder = try TemporaryFolder()

@@ -1,13 +1,10 @@
-internal import ContentStore
 internal import Platform
 
-/// A part of a pack in memory, which moves from its beginning to its end, hashing what it passes.
+/// A part of a pack in memory, which moves from its beginning to its end.
 final class PackWindow {
-    /// Bytes that one call reads: large enough for a disk, small enough for a processor's cache.
-    private static let step = 1 << 20
-
     private let backend: any Backend
-    private let hasher = SHA256Hasher()
+    /// Bytes that one call reads.
+    private let step: UInt64
     private var pack: IndexedPack?
     private var bytes: [UInt8] = []
     /// Where in the pack `bytes` begins.
@@ -18,7 +15,10 @@ final class PackWindow {
     /// How much was read.
     var bytesRead: UInt64 { start + UInt64(bytes.count) }
 
-    init(backend: any Backend) { self.backend = backend }
+    init(backend: any Backend) {
+        self.backend = backend
+        step = UInt64(ReadStep.bytes(of: backend))
+    }
 
     /// Goes to the beginning of `pack`.
     func open(_ pack: IndexedPack) {
@@ -26,10 +26,9 @@ final class PackWindow {
         bytes.removeAll(keepingCapacity: true)
         start = 0
         failure = nil
-        _ = hasher.finish()
     }
 
-    /// Bytes from the end of the pack, out of order and not hashed.
+    /// Bytes from the end of the pack, out of order.
     func tail(_ range: Range<UInt64>) throws(Failure) -> [UInt8] {
         var tail: [UInt8] = []
         try read(range, into: &tail)
@@ -42,7 +41,7 @@ final class PackWindow {
     func with<R>(
         _ range: Range<UInt64>, _ body: (Span<UInt8>) throws(Failure) -> R
     ) throws(Failure) -> R {
-        // Once a part cannot be read, each blob is tried on its own, and the hash is lost.
+        // Once a part cannot be read, each blob is tried on its own.
         guard failure == nil else {
             let part = try tail(range)
             return try body(part.span)
@@ -63,15 +62,6 @@ final class PackWindow {
         return try body(bytes.span.extracting(low..<(low + range.count)))
     }
 
-    /// Reads the rest; the hash of the whole pack, which counts only when nothing failed.
-    func finish() throws(Failure) -> Digest {
-        while let pack, failure == nil, bytesRead < pack.size {
-            let at = bytesRead
-            _ = try with(at..<min(pack.size, at + UInt64(PackWindow.step))) { _ in }
-        }
-        return hasher.finish()
-    }
-
     private func advance(_ bytes: inout [UInt8], to range: Range<UInt64>) throws(Failure) {
         while start + UInt64(bytes.count) < range.upperBound {
             let passed = min(Int(range.lowerBound - start), bytes.count)
@@ -81,14 +71,12 @@ final class PackWindow {
             }
             let old = bytes.count
             let at = start + UInt64(old)
-            // Without a gap, so that the hash sees everything.
             try read(at..<max(range.upperBound, end(after: at)), into: &bytes)
-            hasher.update(bytes.span.extracting(old...))
         }
     }
 
     private func end(after at: UInt64) -> UInt64 {
-        min(pack?.size ?? 0, at + UInt64(PackWindow.step))
+        min(pack?.size ?? 0, at + step)
     }
 
     private func read(_ range: Range<UInt64>, into output: inout [UInt8]) throws(Failure) {
@@ -98,18 +86,11 @@ final class PackWindow {
         do throws(BackendError) {
             try backend.read(ObjectKey(.pack, pack.id), range, into: &output)
         } catch {
-            var failure = error.failure(at: backend.location)
-            // Only what is wrong with this very file may count as damage: with no descriptors or
-            // memory left, everything would.
-            if case .permanent(let system) = error, !PackWindow.isDamage(system.code) {
-                failure.kind = .temporary
+            switch ObjectProblem(error, at: backend) {
+            case .unknown(let failure): throw failure
+            case .gone, .damaged: throw error.failure(at: backend.location)
             }
-            throw failure
         }
-    }
-
-    private static func isDamage(_ code: Int32) -> Bool {
-        [Errno.inputOutput, Errno.access, Errno.permission].contains(code)
     }
 }
 

@@ -10,6 +10,13 @@ extension StoreCheck {
     func checkIndexFiles(known: Set<Digest>, _ sums: PackSums) throws {
         let files = try listed(.index)
         result.indexFiles = files.count
+        let unreadable = Set(damagedIndexFiles.map(\.key))
+        // Those that are new were read just now.
+        var findings =
+            damagedIndexFiles
+            + files.filter { !known.contains($0) }.map {
+                ScrubResult(ObjectKey(.index, $0), .deep, .good)
+            }.filter { !unreadable.contains($0.key) }
         var rest = files[...].filter { known.contains($0) }[...]
         let store = store
         try orderedMap(
@@ -22,7 +29,17 @@ extension StoreCheck {
                 try Interruption.check()
                 return rest.popFirst()
             },
-            collect: { _, read in try self.compare(read, sums) })
+            collect: { _, read in
+                let key = ObjectKey(.index, read.id)
+                if read.isGone {
+                    findings.append(ScrubResult(key, .deep, .gone))
+                } else {
+                    let verdict = read.failure.map { ScrubResult.Verdict.bad("\($0)") }
+                    findings.append(ScrubResult(key, .deep, verdict ?? .good))
+                }
+                try self.compare(read, sums)
+            })
+        try state.record(findings, at: store.clock.now())
     }
 
     /// What an index file says of its packs; nil for packs when it cannot be read.
@@ -30,6 +47,7 @@ extension StoreCheck {
         var id: Digest
         var packs: [(id: Digest, sum: PackSums.Sum)] = []
         var failure: Failure?
+        var isGone = false
     }
 
     private static func read(
@@ -44,7 +62,7 @@ extension StoreCheck {
             }
         } catch BackendError.missing {
             // Replaced by another writer since the listing.
-            return ReadIndexFile(id: id)
+            return ReadIndexFile(id: id, isGone: true)
         } catch let error as BackendError {
             read.failure = error.failure(at: store.backend.location)
         } catch let failure as Failure {
@@ -80,14 +98,11 @@ extension StoreCheck {
 
     /// Compares the listing of the packs with the index.
     func checkListing() throws(Failure) {
-        var last = 0
-        while true {
-            let packs = try store.index.packs(after: last, limit: 1024)
-            guard let end = packs.last else { break }
-            last = end.number
-            result.packs += packs.count
-            for pack in packs where !pack.present { try report(absent: pack) }
-        }
+        // Another one may have taken packs out of the index and away between the two listings:
+        // what is missing counts when it is missed by the index of now.
+        if try !absentPacks({ _ in }) { try refresh() }
+        result.packs = 0
+        _ = try absentPacks { pack throws(Failure) in try report(absent: pack) }
         let unlisted = try store.index.unlistedPacks(limit: StoreCheck.namedPacks)
         result.unlistedPacks = unlisted.count
         for id in unlisted.first {
@@ -99,15 +114,52 @@ extension StoreCheck {
         }
     }
 
-    private func report(absent pack: IndexedPack) throws(Failure) {
-        let size: UInt64?
-        do throws(BackendError) {
-            size = try store.backend.size(ObjectKey(.pack, pack.id))
-        } catch {
-            throw error.failure(at: store.backend.location)
+    /// Calls `each` for the packs of the index that the last listing lacks; whether there are none.
+    private func absentPacks(
+        _ each: (IndexedPack) throws(Failure) -> Void
+    ) throws(Failure) -> Bool {
+        var last = 0
+        var isWhole = true
+        while true {
+            let packs = try store.index.packs(after: last, limit: 1024)
+            guard let end = packs.last else { return isWhole }
+            last = end.number
+            result.packs += packs.count
+            for pack in packs where !pack.present {
+                isWhole = false
+                try each(pack)
+            }
         }
-        let message =
-            size.map { "has \($0) bytes in place of \(pack.size)" } ?? "is missing"
-        problems.add(StoreProblem(.pack, pack.id, message))
+    }
+
+    private func report(absent pack: IndexedPack) throws(Failure) {
+        let key = ObjectKey(.pack, pack.id)
+        let size = try store.backend.failing { place throws(BackendError) in
+            try place.size(key)
+        }
+        // It has come back since.
+        if size == pack.size { return }
+        let now = store.clock.now()
+        if let size {
+            let message = "has \(size) bytes in place of \(pack.size)"
+            problems.add(StoreProblem(.pack, pack.id, message))
+            try state.record([ScrubResult(key, .present, .bad(message))], at: now)
+        } else {
+            problems.add(StoreProblem(.pack, pack.id, "is missing"))
+            try state.markMissing(key, size: pack.size, reason: "is missing", at: now)
+        }
+    }
+
+    /// Asks again about packs that were listed and went away while they were to be read.
+    func checkGone(_ keys: [ObjectKey]) throws(Failure) {
+        let packs = keys.filter { $0.kind == .pack }
+        guard !packs.isEmpty else { return }
+        try refresh()
+        for key in packs {
+            guard let id = key.id, let pack = try store.index.pack(id), !pack.present else {
+                continue
+            }
+            try report(absent: pack)
+        }
     }
 }

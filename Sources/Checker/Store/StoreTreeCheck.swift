@@ -2,10 +2,11 @@ internal import ContentStore
 internal import Platform
 
 extension StoreCheck {
-    /// Reads every snapshot, and every tree that one of them reaches, once.
-    func checkSnapshots(_ ids: [Digest]) throws {
+    /// Reads every snapshot, and every tree that one of them reaches, once, until `deadline`.
+    func checkSnapshots(_ ids: [Digest], until deadline: Double?) throws {
+        guard options.walksTrees else { return }
         result.snapshots = ids.count
-        let trees = try StoreTreeCheck(store: store, problems: problems)
+        let trees = try StoreTreeCheck(store: store, problems: problems, deadline: deadline)
         let threads = (0..<options.threads).map { index in
             DedicatedThread(name: "tree-\(index)") { trees.work() }
         }
@@ -21,20 +22,27 @@ extension StoreCheck {
         for thread in threads { thread.join() }
         try fed.get()
         (result.trees, result.files) = try trees.finish()
+        result.treesStopped = trees.isStopped
+        try state.record(snapshotFindings, at: store.clock.now())
     }
 
     private func read(snapshot id: Digest, _ sealer: Sealer) throws(Failure) -> Snapshot? {
         do {
             let bytes = try store.backend.get(ObjectKey(.snapshot, id), limit: 16 << 20)
             let json = try UnpackedFile.open(bytes.span, expected: id, sealer: sealer)
-            return try Snapshot.decode(json)
+            let snapshot = try Snapshot.decode(json)
+            snapshotFindings.append(ScrubResult(ObjectKey(.snapshot, id), .deep, .good))
+            return snapshot
         } catch BackendError.missing {
             // Forgotten by somebody since the listing.
+            snapshotFindings.append(ScrubResult(ObjectKey(.snapshot, id), .deep, .gone))
             return nil
         } catch {
             let failure = Failure(.store, "snapshot \(id.short)", wrapping: error)
             if failure.kind == .temporary { throw failure }
             problems.add(StoreProblem(.snapshot, id, "\(failure)"))
+            snapshotFindings.append(
+                ScrubResult(ObjectKey(.snapshot, id), .deep, .bad("\(failure)")))
             return nil
         }
     }
@@ -56,20 +64,23 @@ final class StoreTreeCheck: Sendable {
         var active = 0
         var ended = false
         var failure: Failure?
+        var isStopped = false
         var trees = 0
         var files = 0
 
-        var isOver: Bool { failure != nil || (ended && stack.isEmpty && active == 0) }
+        var isOver: Bool { failure != nil || isStopped || (ended && stack.isEmpty && active == 0) }
     }
 
     private let store: Store
     private let problems: StoreProblems
     private let seen: DigestSet
+    private let deadline: Double?
     private let state = Monitor(State())
 
-    init(store: Store, problems: StoreProblems) throws(Failure) {
+    init(store: Store, problems: StoreProblems, deadline: Double? = nil) throws(Failure) {
         self.store = store
         self.problems = problems
+        self.deadline = deadline
         seen = try DigestSet()
     }
 
@@ -77,11 +88,20 @@ final class StoreTreeCheck: Sendable {
     func add(root: Digest, of snapshot: Digest) throws(Failure) {
         guard try seen.insert(root) else { return }
         state.wait { state -> Void? in
-            guard state.failure == nil else { return () }
+            guard state.failure == nil && !state.isStopped else { return () }
             guard state.stack.count < StoreTreeCheck.stackLimit / 2 else { return nil }
             state.stack.append(Pending(tree: root, path: [], snapshot: snapshot))
             return ()
         }
+    }
+
+    /// Whether the time was over before all trees were read.
+    var isStopped: Bool { state.with { $0.isStopped } }
+
+    private func stopIfDue() -> Bool {
+        guard let deadline, monotonicSeconds() >= deadline else { return false }
+        state.with { $0.isStopped = true }
+        return true
     }
 
     /// Says that no root follows.
@@ -149,6 +169,7 @@ final class StoreTreeCheck: Sendable {
         try open(root.tree, root.snapshot, path, &frames, reader)
         count.trees += 1
         while let frame = frames.last {
+            if stopIfDue() { return count }
             path.removeSubrange(frame.path...)
             guard let node = try next(frame, root.snapshot, path) else {
                 frames.removeLast()

@@ -1,0 +1,169 @@
+internal import FoundationEssentials
+internal import GRDB
+internal import Platform
+
+/// What snapshots use of each pack, and which packs they need that are about to go.
+struct PackSurvey {
+    /// What is known of one pack, by its number.
+    private struct Pack {
+        var size: UInt64 = 0
+        /// In an index file and there with the right size.
+        var isUsable = false
+        /// In an index file.
+        var isListed = false
+        var isYoung = false
+        var isFixed = false
+        /// Bytes of live blobs in it, wherever else they are.
+        var potential: UInt64 = 0
+        /// Bytes of live blobs that are to be kept here.
+        var live: UInt64 = 0
+
+        /// The share of it that is in use at most.
+        var density: Double { size == 0 ? 0 : Double(potential) / Double(size) }
+    }
+
+    /// One copy of a blob in a scan.
+    private struct Copy {
+        var pack: Int
+        var bytes: UInt64
+        var isBad: Bool
+    }
+
+    private var packs: [Pack] = []
+    private var duplicates = 0
+
+    /// Packs that no index file lists, with blobs that snapshots refer to and that are nowhere
+    /// else.
+    private(set) var needed = Set<Int>()
+    /// Live blobs of which no copy is known.
+    private(set) var lost = 0
+    /// All copies that were looked at.
+    private(set) var blobs = 0
+
+    /// Asks the index.
+    ///
+    /// - Parameters:
+    ///   - youngSince: packs that were first seen from this second on are young.
+    ///   - tick: called now and then; may throw to stop.
+    init(
+        _ index: BlobIndex, live: LiveSet.View, youngSince: Int64, tick: () throws -> Void
+    ) throws {
+        try index.read { db in
+            try loadPacks(db, youngSince)
+            try PackSurvey.scan(db, live, tick) { copies in first(copies) }
+            if duplicates > 0 {
+                try PackSurvey.scan(db, live, tick) { copies in second(copies) }
+            }
+        }
+    }
+
+    /// The use of every pack that an index file lists, in the order of their numbers.
+    var uses: some Sequence<PackUse> {
+        packs.indices.lazy.filter { packs[$0].isListed }.map { number in
+            let pack = packs[number]
+            return PackUse(
+                number: number, size: pack.size,
+                live: pack.live == 0 ? 0 : pack.live + UInt64(Sealer.overhead + 4),
+                isYoung: pack.isYoung, isFixed: pack.isFixed || !pack.isUsable)
+        }
+    }
+
+    /// Bytes of packs that index files list.
+    var bytes: UInt64 { packs.reduce(0) { $0 + ($1.isListed ? $1.size : 0) } }
+    /// How many packs index files list.
+    var count: Int { packs.reduce(0) { $0 + ($1.isListed ? 1 : 0) } }
+
+    private mutating func loadPacks(_ db: Database, _ youngSince: Int64) throws {
+        let count = try Int.fetchOne(db, sql: "SELECT max(pk) FROM pack") ?? 0
+        packs = [Pack](repeating: Pack(), count: count + 1)
+        let rows = try Row.fetchCursor(db, sql: "SELECT pk, size, state, present, seen FROM pack")
+        while let row = try rows.next() {
+            let number: Int = row[0]
+            guard packs.indices.contains(number) else { continue }
+            let state: Int = row[2]
+            var pack = Pack(size: UInt64(clamping: row[1] as Int64))
+            pack.isListed = state >= BlobIndex.PackState.uploaded.rawValue
+            pack.isUsable = pack.isListed && row[3] as Int == 1
+            pack.isYoung = row[4] as Int64 >= youngSince
+            packs[number] = pack
+        }
+    }
+
+    /// Calls `each` with all copies of each live blob.
+    private static func scan(
+        _ db: Database, _ live: LiveSet.View, _ tick: () throws -> Void, _ each: ([Copy]) -> Void
+    ) throws {
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT id, type, pack, stored, plain IS NULL, bad FROM blob")
+        var copies: [Copy] = []
+        var last: (id: Digest, type: Int)?
+        var isLive = false
+        var count = 0
+        while let row = try rows.next() {
+            count += 1
+            if count & 0xFFFF == 0 { try tick() }
+            let id = try row.withUnsafeData(atIndex: 0) { data in
+                data.flatMap { Digest($0.span) }
+            }
+            guard let id else { throw Failure(.store, "an entry of it cannot be read") }
+            let type: Int = row[1]
+            if last?.id != id || last?.type != type {
+                if isLive { each(copies) }
+                copies.removeAll(keepingCapacity: true)
+                last = (id, type)
+                isLive = live.isLive(id)
+            }
+            guard isLive else { continue }
+            let entry: UInt64 = row[4] as Int == 1 ? 37 : 41
+            copies.append(
+                Copy(
+                    pack: row[2], bytes: UInt64(clamping: row[3] as Int64) + entry,
+                    isBad: row[5] as Int != 0))
+        }
+        if isLive { each(copies) }
+    }
+
+    private mutating func first(_ copies: [Copy]) {
+        blobs += copies.count
+        var usable = 0
+        var only: Copy?
+        for copy in copies where packs[copy.pack].isUsable && !copy.isBad {
+            usable += 1
+            only = copy
+            packs[copy.pack].potential += copy.bytes
+        }
+        if usable > 1 {
+            duplicates += 1
+        } else if let only {
+            packs[only.pack].live += only.bytes
+        } else {
+            protect(copies)
+        }
+    }
+
+    /// A live blob without a good copy in the index: whatever there is of it has to stay.
+    private mutating func protect(_ copies: [Copy]) {
+        let unlisted = copies.filter { !packs[$0.pack].isListed && !$0.isBad }
+        if let pack = unlisted.first(where: { needed.contains($0.pack) }) ?? unlisted.first {
+            needed.insert(pack.pack)
+        } else {
+            lost += 1
+        }
+        for copy in copies where packs[copy.pack].isListed {
+            packs[copy.pack].live += copy.bytes
+            packs[copy.pack].isFixed = true
+        }
+    }
+
+    /// Of several good copies the one in the pack that is used most stays.
+    private mutating func second(_ copies: [Copy]) {
+        let usable = copies.filter { packs[$0.pack].isUsable && !$0.isBad }
+        guard usable.count > 1 else { return }
+        let best = usable.max { a, b in
+            let x = packs[a.pack].density
+            let y = packs[b.pack].density
+            return x != y ? x < y : a.pack < b.pack
+        }
+        if let best { packs[best.pack].live += best.bytes }
+    }
+}

@@ -1,0 +1,38 @@
+package import Platform
+
+extension StoreSession {
+    /// Makes sure that what a snapshot is about to rely on is in index files: packs that others
+    /// have counted out since the session began are named again.
+    ///
+    /// Looks at the store's index once; when nothing was counted out, that is all. It may name
+    /// only what was usable when the session began, because those who remove packs wait for
+    /// sessions that were there before, and for no others.
+    ///
+    /// - Parameter generation: the index's generation when the work began: while it stands, all
+    ///   that was found in the store still is.
+    /// - Returns: how many packs were named again.
+    @discardableResult
+    package func secure(
+        _ tree: Digest, since generation: Int64, tick: () throws -> Void = {}
+    ) throws -> Int {
+        try store.syncIndexFiles()
+        guard try store.index.generation() != generation else { return 0 }
+        let unlisted = try store.index.unlistedPacks().subtracting(unlistedBefore.get())
+        guard !unlisted.isEmpty else { return 0 }
+        let live = try store.index.liveSet(tick: tick)
+        do {
+            _ = try TreeMark.walk([tree], store: store, live: live, tick: tick)
+        } catch let failure as Failure where failure.kind == .store {
+            // Damage from before: what can be walked is secured all the same.
+        }
+        let survey = try PackSurvey(
+            store.index, live: live.view(), youngSince: .max, tick: tick)
+        let packs = try store.index.packs(
+            numbered: survey.needed.intersection(unlisted).sorted())
+        guard !packs.isEmpty else { return 0 }
+        try confirmLock()
+        try store.nameAgain(packs.map(\.id))
+        CrashPoint.reached("packs-named-again")
+        return packs.count
+    }
+}

@@ -1,0 +1,127 @@
+internal import ArgumentParser
+internal import Checker
+internal import ContentStore
+internal import Platform
+
+extension ScrubLevel: ExpressibleByArgument {
+    package init?(argument: String) {
+        guard let level = ScrubLevel.allCases.first(where: { $0.word == argument }) else {
+            return nil
+        }
+        self = level
+    }
+
+    package static var allValueStrings: [String] { allCases.map(\.word) }
+}
+
+/// A length of time: `90s`, `30m`, `5h`, `7d`, `4w`, or a number of seconds.
+struct DurationArgument: ExpressibleByArgument {
+    var seconds: Int64
+
+    init?(argument: String) {
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800]
+        let unit = argument.last.flatMap { units[$0] }
+        let digits = unit == nil ? argument[...] : argument.dropLast()
+        guard let value = Int64(digits), value >= 0, value <= 1_000_000_000 else { return nil }
+        seconds = value * (unit ?? 1)
+    }
+}
+
+/// A share: `5%` or `5`.
+struct PercentArgument: ExpressibleByArgument {
+    var percent: Double
+
+    init?(argument: String) {
+        let digits = argument.hasSuffix("%") ? argument.dropLast() : argument[...]
+        guard let value = Double(digits), value > 0, value <= 100 else { return nil }
+        percent = value
+    }
+}
+
+/// What a check of the store reads.
+struct ScrubArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "present: listing against index; sum: the SHA-256 of every object, needs no "
+                + "password; deep: everything. Else present with all trees.", valueName: "level"))
+    var level: ScrubLevel?
+
+    @Flag(help: "The same as --level deep.")
+    var readData = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Read only what was not found good within this time; 0 forgets all results.",
+            valueName: "time"))
+    var maxAge: DurationArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            "End after this time; the next run goes on with what is left.", valueName: "time"))
+    var maxDuration: DurationArgument?
+
+    @Option(help: ArgumentHelp("Read only a random part of the objects.", valueName: "percent"))
+    var sample: PercentArgument?
+
+    @Option(help: .hidden)
+    var seed: UInt64?
+
+    func validate() throws {
+        if readData, let level, level != .deep {
+            throw ValidationError("--read-data is --level deep, not \(level.word).")
+        }
+    }
+
+    /// The level asked for; nil for the listing with all trees.
+    var chosen: ScrubLevel? { readData ? .deep : level }
+
+    /// Which objects are read, and for how long.
+    func options() -> ScrubOptions {
+        let age = maxAge.flatMap { $0.seconds == 0 ? nil : $0.seconds }
+        return ScrubOptions(
+            selection: ScrubSelection(
+                level: chosen ?? .deep, maxAge: age, sample: sample?.percent,
+                seed: seed ?? UInt64.random(in: 0...(1 << 53))),
+            maxDuration: maxDuration.map { Double($0.seconds) }, forgets: maxAge?.seconds == 0)
+    }
+}
+
+/// What a repair of the store may do, and where it looks for good copies.
+struct StoreRepairArguments: ParsableArguments {
+    @Flag(help: "Mend what is damaged from whatever place has a good copy.")
+    var repair = false
+
+    @Flag(help: "With --repair: tell what it would do, and do nothing.")
+    var dryRun = false
+
+    @Option(
+        help: ArgumentHelp(
+            "A further place with the same objects, to be checked and to repair from.",
+            valueName: "url"))
+    var mirror: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Any other restic repository that may have the content.", valueName: "url"))
+    var from: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The password file of the --from in the same place; else the store's own.",
+            valueName: "file"))
+    var fromPasswordFile: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A directory with files of a snapshot, at their paths.", valueName: "dir"))
+    var fromDir: [String] = []
+
+    func validate() throws {
+        guard repair || (!dryRun && from.isEmpty && fromDir.isEmpty) else {
+            throw ValidationError("--dry-run, --from and --from-dir are for --repair.")
+        }
+        guard fromPasswordFile.isEmpty || fromPasswordFile.count == from.count else {
+            throw ValidationError("Give --from-password-file once for each --from, or not at all.")
+        }
+    }
+}
