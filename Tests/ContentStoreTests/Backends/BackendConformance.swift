@@ -28,7 +28,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
     /// Those that this machine can run.
     static let allCases: [BackendImplementation] =
         [.file, .memory] + (S3Server.isThere ? [.s3] : [])
-        + (RESTServer.isAvailable ? [.rest] : [])
+        + (RcloneServer.isThere ? [.rest] : [])
 
     func make(in folder: ScratchFolder) throws -> any Backend {
         switch self {
@@ -36,7 +36,7 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         case .memory: return MemoryBackend()
         case .s3: return try S3Bench().backend
         case .rest:
-            let server = try RESTServer()
+            let server = try RcloneServer()
             folder.keeps.append(server)
             // What is written over at the same time looks cut off to who reads it there.
             return RetryingBackend(try server.backend())

@@ -34,6 +34,14 @@ import Testing
     }
 }
 
+extension RcloneServer {
+    /// A backend on a repository of its own.
+    func backend(_ name: String = UUID().uuidString) throws -> RESTBackend {
+        let place = try RESTLocation.parse(url + name, variable: { _ in nil })
+        return RESTBackend(place, client: HTTPClient(HTTPOptions()))
+    }
+}
+
 @Suite struct RESTBackendTests {
     private func key(_ kind: ObjectKind, _ bytes: [UInt8]) -> ObjectKey {
         ObjectKey(kind, SHA256Hasher.hash(bytes.span))
@@ -41,8 +49,8 @@ import Testing
 
     /// A server that only appends takes new objects, takes the same once more, lets locks go, and
     /// refuses the rest.
-    @Test(.enabled(if: RESTServer.isAvailable)) func aServerThatOnlyAppends() throws {
-        let server = try RESTServer(["--append-only"])
+    @Test(.enabled(if: RcloneServer.isThere)) func aServerThatOnlyAppends() throws {
+        let server = try RcloneServer(["--append-only"])
         let backend = try server.backend("repo")
         let pack = noise(5000, seed: 1)
         let key = key(.pack, pack)
@@ -60,13 +68,13 @@ import Testing
         try backend.remove(lock)
         #expect(try backend.size(lock) == nil)
         // A damaged object cannot be mended there.
-        let path = "\(server.folder("served"))/repo/\(key.path)"
+        let path = "\(server.served("repo"))/\(key.path)"
         try Data(count: 5000).write(to: URL(fileURLWithPath: path))
         #expect(throws: BackendError.self) { try backend.put(key, pack.span) }
     }
 
-    @Test(.enabled(if: RESTServer.isAvailable)) func aWholeStore() throws {
-        let server = try RESTServer(["--append-only"])
+    @Test(.enabled(if: RcloneServer.isThere)) func aWholeStore() throws {
+        let server = try RcloneServer(["--append-only"])
         let backend = RetryingBackend(try server.backend("repo"))
         let bench = try StoreBench(backend)
         let lock = try bench.store.lock(session: StoreSession.newName())
@@ -91,8 +99,8 @@ import Testing
         #expect(try JSON(listed.output).array.count == 3)
     }
 
-    @Test(.enabled(if: RESTServer.isAvailable)) func credentials() throws {
-        let server = try RESTServer(["--user", "ann", "--pass", "secret"])
+    @Test(.enabled(if: RcloneServer.isThere)) func credentials() throws {
+        let server = try RcloneServer(["--user", "ann", "--pass", "secret"])
         func backend(_ user: String?) throws -> RESTBackend {
             var place = try RESTLocation.parse(server.url + "repo", variable: { _ in nil })
             place.user = user
