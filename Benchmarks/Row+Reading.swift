@@ -74,6 +74,24 @@ extension Row {
         return contestants
     }
 
+    /// Every object of a store against its name, and the same by the tool for it.
+    static let storeSums = Row(
+        name: "store-sums", work: "store check --level sum, large files", target: 0.9
+    ) { workshop in
+        let fleet = try workshop.dehydrated(workshop.large())
+        return [
+            Contestant(name: "cistern store check", reads: fleet.store) {
+                fleet.command(["store", "check", "--level", "sum"]).quiet()
+            },
+            Contestant(name: "xargs -P2 sha256sum", reads: fleet.store) {
+                Command(
+                    "sh",
+                    ["-c", "find \"$0\" -type f -print0 | xargs -0 -P2 -n1 sha256sum", fleet.store]
+                ).quiet()
+            },
+        ]
+    }
+
     static let hydrateSmall = Row(
         name: "hydrate-small", work: "hydrate, small files", target: 2
     ) { workshop in try hydrate(workshop, workshop.small()) }

@@ -12,7 +12,8 @@ struct Row: Sendable {
     static var all: [Row] {
         [
             .manifest, .checkVerify, .dehydrateSmall, .dehydrateLarge, .dehydrateUnchanged,
-            .storeCheckSmall, .storeCheckLarge, .hydrateSmall, .hydrateLarge, .mirror,
+            .storeCheckSmall, .storeCheckLarge, .storeSums, .hydrateSmall, .hydrateLarge,
+            .mirror,
         ]
     }
 

@@ -44,6 +44,9 @@ struct JobSummary {
     /// Notes how many snapshots the job removed.
     mutating func set(pruned: Int) { result.pruned = Int64(pruned) }
 
+    /// Notes what went over the network.
+    mutating func add(_ network: NetworkTotals) { network.add(to: &result) }
+
     /// Notes the snapshot that the job made.
     mutating func set(snapshot: String) { result.snapshot = snapshot }
 }

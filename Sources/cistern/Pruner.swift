@@ -25,10 +25,16 @@ struct Pruner {
     private let handle: StoreHandle
     private let configuration: Configuration
     private let trustsClock: Bool
+    /// The store's mirrors, for the rule that keeps what they lack.
+    private let mirrors: [any Backend]
 
-    init(_ handle: StoreHandle, _ configuration: Configuration, trustsClock: Bool = false) {
+    init(
+        _ handle: StoreHandle, _ configuration: Configuration, mirrors: [any Backend] = [],
+        trustsClock: Bool = false
+    ) {
         self.handle = handle
         self.configuration = configuration
+        self.mirrors = mirrors
         self.trustsClock = trustsClock
     }
 
@@ -41,10 +47,13 @@ struct Pruner {
     func plan(_ modules: [String]) throws(Failure) -> [PrunePlan] {
         let all = try handle.store.snapshots()
         let history = all.map { RetentionSnapshot(id: $0.id, time: $0.snapshot.time) }
+        let policies = modules.map(configuration.retention(for:))
+        let mirrored =
+            policies.contains { $0?.keep.contains(.notMirrored) == true }
+            ? self.mirrored() : []
         var plans: [PrunePlan] = []
-        for module in modules {
-            let policy = configuration.retention(for: module)
-            let own = snapshots(of: module, in: all)
+        for (module, policy) in zip(modules, policies) {
+            let own = snapshots(of: module, in: all, mirrored)
             let decisions = (policy ?? RetentionPolicy(keep: [])).decide(own)
             if decisions.contains(where: { !$0.isKept }) {
                 try RetentionClock.check(
@@ -78,14 +87,34 @@ struct Pruner {
     }
 
     private func snapshots(
-        of module: String, in all: [StoredSnapshot]
+        of module: String, in all: [StoredSnapshot], _ mirrored: Set<Digest>
     ) -> [RetentionSnapshot] {
         let own = all.filter {
             $0.snapshot.paths == ["/\(module)"] && $0.snapshot.tags.contains("module=\(module)")
         }
         return own.map { stored in
             RetentionSnapshot(
-                id: stored.id, time: stored.snapshot.time, tags: stored.snapshot.tags)
+                id: stored.id, time: stored.snapshot.time, tags: stored.snapshot.tags,
+                isMirrored: mirrored.contains(stored.id))
         }
+    }
+
+    /// The snapshots that every mirror has; while one of them cannot be asked, none.
+    ///
+    /// A mirror gets a snapshot after all that it refers to.
+    private func mirrored() -> Set<Digest> {
+        var common: Set<Digest>?
+        for mirror in mirrors {
+            var found: Set<Digest> = []
+            do throws(BackendError) {
+                try mirror.list(.snapshot) { id, _ in found.insert(id) }
+            } catch {
+                Print.note(
+                    "\(mirror.location) cannot be asked, so nothing counts as mirrored: \(error)")
+                return []
+            }
+            common = common?.intersection(found) ?? found
+        }
+        return common ?? []
     }
 }

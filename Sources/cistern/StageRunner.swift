@@ -16,6 +16,7 @@ final class StageRunner: JobRunner {
     func run(
         job: Job, pipeline: PipelineDefinition, module: ModuleDefinition, control: JobControl
     ) throws -> JobOutcome {
+        let network = NetworkTotals()
         let run = try ModuleRun(
             id: job.run, module: module, configuration: configuration, control: control,
             store: { try self.openStore() })
@@ -30,11 +31,13 @@ final class StageRunner: JobRunner {
             try run.add(stage.kind, to: &summary)
         }
         try run.keepRuns(pipeline.keepRuns ?? configuration.keepRuns)
+        summary.add(network)
         let encoded = try summary.result.encoded()
         return summary.result.note == nil ? .done(result: encoded) : .partly(result: encoded)
     }
 
     private func prune(_ module: String, _ control: JobControl) throws -> Int {
+        guard configuration.retention(for: module) != nil else { return 0 }
         control.progress.begin(stage: StageKind.prune.rawValue, unitsTotal: nil)
         let pruner = Pruner(try openStore(), configuration)
         return try pruner.plan([module]).reduce(0) { count, plan in

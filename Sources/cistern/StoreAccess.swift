@@ -164,12 +164,16 @@ enum StoreAccess {
     }
 
     /// The backend of the store's URL, whose calls are made again after errors that may pass.
+    ///
+    /// - Parameter isCached: keep what was read from a network for a while. Not for checks: they
+    ///   read again what looks damaged.
     static func backend(
-        _ configuration: Configuration, creating: Bool
+        _ configuration: Configuration, creating: Bool, cached isCached: Bool = true
     ) throws(Failure) -> any Backend {
         let mayCreate = creating && !isKnown(configuration)
         return try place(
-            configuration.store.url, configuration, creating: mayCreate, what: "store",
+            configuration.store.url, configuration, creating: mayCreate, cached: isCached,
+            what: "store",
             hint: isKnown(configuration)
                 ? "It was there before: is its disk mounted?"
                 : "`cistern store init` makes it")
@@ -189,17 +193,23 @@ enum StoreAccess {
 
     /// The backend at `url`; `hint` says what to do when a folder is not there.
     static func place(
-        _ url: String, _ configuration: Configuration, creating: Bool, what: String, hint: String
+        _ url: String, _ configuration: Configuration, creating: Bool,
+        cached isCached: Bool = false, what: String, hint: String
     ) throws(Failure) -> any Backend {
         let url = try BackendURL.parse(url, in: configuration.folder)
         if !creating, let path = url.localPath, Path.kind(path) == nil {
             throw Failure(.store, "the \(what) \(url) is not there", hint: hint)
         }
-        return RetryingBackend(
+        let backend = RetryingBackend(
             try url.open(options(configuration.store.network), creating: creating))
+        return url.localPath == nil && isCached
+            ? BlockCache(backend, limit: cacheSize) : backend
     }
 
-    private static func options(_ settings: NetworkSettings) -> BackendOptions {
+    /// Bytes of packs that are kept of a store on a network.
+    private static let cacheSize = 16 << 20
+
+    static func options(_ settings: NetworkSettings) -> BackendOptions {
         var options = BackendOptions()
         if let connections = settings.connections { options.http.connections = connections }
         options.http.uploadLimit = settings.uploadLimit

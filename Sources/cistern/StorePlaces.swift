@@ -18,7 +18,8 @@ struct StorePlaces {
         _ configuration: Configuration, further: [String] = []
     ) throws(Failure) -> StorePlaces {
         var places = StorePlaces(
-            primary: try StoreAccess.backend(configuration, creating: false), mirrors: [])
+            primary: try StoreAccess.backend(configuration, creating: false, cached: false),
+            mirrors: [])
         for url in configuration.store.mirrors + further {
             do throws(Failure) {
                 places.mirrors.append(try backend(url, configuration))
@@ -30,12 +31,12 @@ struct StorePlaces {
         return places
     }
 
-    /// The place of a URL, or of a path.
+    /// The place of a URL, or of a path; it has to be there.
     static func backend(
-        _ url: String, _ configuration: Configuration
+        _ text: String, _ configuration: Configuration
     ) throws(Failure) -> any Backend {
         // Relative to where the command was given; what the configuration has is absolute.
-        let url = url.contains(":") ? url : "file:" + Path.absolute(url, in: Path.working)
+        let url = text.contains(":") ? text : "file:" + Path.absolute(text, in: Path.working)
         return try StoreAccess.place(
             url, configuration, creating: false, what: "place", hint: "Is its disk mounted?")
     }

@@ -59,9 +59,11 @@ struct StoreRepairRun {
         _ store: Store, _ session: String, _ places: [StorePlace], _ found: StoreCheckResult
     ) throws -> StoreCheckResult {
         printer.startAgain()
+        var scrub = check.options
+        scrub.forgets = false
         let again = try StoreCheck(
             store: store, session: session,
-            options: StoreCheckOptions(level: nil, scrub: check.options),
+            options: StoreCheckOptions(level: nil, scrub: scrub),
             state: places[0].state, mirrors: check.places.mirrors, report: { printer.print($0) })
         var result = try again.run()
         if again.hitsContent { try check.tellHits(store) }

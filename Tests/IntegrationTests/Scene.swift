@@ -13,17 +13,18 @@ struct Scene {
     /// Makes the module with `make` and the fleet beside it in the test's folder.
     init(
         workers: Int = 2, pipelines: [String: String] = [:], exclude: [String] = [],
+        server: S3Server? = nil, settings: String = "", name: String = "fleet",
         _ make: (inout Corpus, String) throws -> Void
     ) throws {
         let base = try folder()
-        module = base("data")
+        module = base(name == "fleet" ? "data" : "\(name)-data")
         var corpus = Corpus()
         try FileManager.default.createDirectory(
             atPath: module, withIntermediateDirectories: true)
         try make(&corpus, module)
         fleet = try Fleet(
-            in: base("fleet"), modules: ["data": module], workers: workers, pipelines: pipelines,
-            exclude: exclude)
+            in: base(name), modules: ["data": module], workers: workers, pipelines: pipelines,
+            exclude: exclude, server: server, settings: settings)
     }
 
     /// A module that has every stage do something for a moment: small files, files of several
@@ -38,7 +39,7 @@ struct Scene {
     func roundTrip(_ name: String = "copy", options: TreeComparison.Options = .init()) throws
         -> [String]
     {
-        let target = try folder()(name)
+        let target = fleet.folder + "/\(name)"
         try fleet.cistern("hydrate", "data", "--to", target)
         return try TreeComparison.differences(module, target, options: options)
     }
@@ -55,7 +56,7 @@ extension Fleet {
                     && !result.text.contains("not referenced"),
                 "\(judge): \(result)", sourceLocation: sourceLocation)
         }
-        if let reader = Project.resticRead {
+        if let reader = Project.resticRead, server == nil {
             let password = try String(contentsOfFile: passwordFile, encoding: .utf8)
             // It goes down by recursion, for which deep trees need more than Python allows.
             let script = """

@@ -37,6 +37,17 @@ final class Workbench {
         state = try ModuleState(path: folder("module.sqlite"), module: "m")
     }
 
+    /// The module in `folder` and a store that is there, or one in memory that is made.
+    init(_ backend: any Backend, in folder: TemporaryFolder, state name: String = "bench") throws {
+        self.folder = folder
+        self.backend = backend
+        if backend is MemoryBackend { try Workbench.makeStore(backend) }
+        let password = backend is MemoryBackend ? Workbench.password : StoreScene.password
+        store = try Store(backend: backend, password: password, stateDirectory: folder(name))
+        try store.refresh(session: StoreSession.newName())
+        state = try ModuleState(path: folder("\(name).sqlite"), module: "m")
+    }
+
     /// The module and the state of another, with a state file or a store of its own.
     init(
         _ other: Workbench, backend: (any Backend)? = nil, state: String = "state-2"

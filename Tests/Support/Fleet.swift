@@ -6,22 +6,34 @@ package struct Fleet: Sendable {
     package let folder: String
     /// The modules by name, with the paths of their directories.
     package let modules: [String: String]
+    /// The server whose bucket holds the store; nil for a folder.
+    package let server: S3Server?
+    /// Where the store is, as restic takes it.
+    package let store: String
 
     /// Writes the configuration of `modules` (names and absolute paths) into `folder`.
+    ///
+    /// - Parameters:
+    ///   - server: keep the store in a new place of its bucket instead of `folder`.
+    ///   - settings: further keys of the section `store`.
     package init(
         in folder: String, modules: [String: String], workers: Int = 2,
-        pipelines: [String: String] = [:], exclude: [String] = []
+        pipelines: [String: String] = [:], exclude: [String] = [], server: S3Server? = nil,
+        settings: String = ""
     ) throws {
         self.folder = folder
         self.modules = modules
+        self.server = server
+        store = server?.url() ?? folder + "/store"
         let manager = FileManager.default
         try manager.createDirectory(
             atPath: folder + "/pipelines", withIntermediateDirectories: true)
         var yaml = """
             state: ./state
             store:
-              url: file:./store
+              url: \(server == nil ? "file:./store" : store)
               password_file: ./store.key
+              \(settings)
             workers: \(workers)
             modules:
 
@@ -38,9 +50,11 @@ package struct Fleet: Sendable {
         }
     }
 
-    private init(folder: String, modules: [String: String]) {
+    private init(folder: String, of fleet: Fleet) {
         self.folder = folder
-        self.modules = modules
+        modules = fleet.modules
+        server = fleet.server
+        store = fleet.server == nil ? folder + "/store" : fleet.store
     }
 
     /// Pipelines by name: what each of the tests runs.
@@ -76,7 +90,6 @@ package struct Fleet: Sendable {
         try text.write(toFile: file, atomically: true, encoding: .utf8)
     }
 
-    package var store: String { folder + "/store" }
     package var passwordFile: String { folder + "/store.key" }
     package var state: String { folder + "/state" }
 
@@ -84,6 +97,7 @@ package struct Fleet: Sendable {
     package func command(_ arguments: [String]) -> Command {
         var command = Command(Project.cistern, arguments)
         command.environment = ["CISTERN_CONFIG": folder + "/cistern.yaml"]
+        command.environment.merge(server?.variables ?? [:]) { $1 }
         command.folder = folder
         return command
     }
@@ -100,13 +114,15 @@ package struct Fleet: Sendable {
     package func restic(
         _ restic: Restic, _ arguments: String..., expecting code: Int32 = 0
     ) throws -> Command.Result {
-        try restic.command(arguments, store: store, passwordFile: passwordFile).run().expect(code)
+        var command = restic.command(arguments, store: store, passwordFile: passwordFile)
+        command.environment.merge(server?.variables ?? [:]) { $1 }
+        return try command.run().expect(code)
     }
 
     /// The same configuration, state and store in another folder, with the same modules.
     package func copy(to folder: String) throws -> Fleet {
         try Command("cp", ["-a", "--reflink=auto", self.folder, folder]).run().expect()
-        return Fleet(folder: folder, modules: modules)
+        return Fleet(folder: folder, of: self)
     }
 
     /// The joined lines of one stage's list in the latest run of `pipeline`.

@@ -33,6 +33,26 @@ package final class LocalListener: Sendable {
         }
     }
 
+    /// A connection to `port` of this machine; nil when nobody listens.
+    static func connect(_ port: Int) -> Int32? {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_port = UInt16(port).bigEndian
+        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(socket, $0, size)
+            }
+        }
+        guard code == 0 else {
+            close(socket)
+            return nil
+        }
+        return socket
+    }
+
     /// Stops to listen; connections go on.
     package func stop() {
         shutdown(socket, Int32(SHUT_RDWR))

@@ -84,6 +84,8 @@ package final class StoreCheck {
         let known = try store.index.knownIndexFiles()
         try refresh()
         let listing = try state.update(listing: store.backend)
+        // Opening the store has proven it.
+        try state.record([ScrubResult(.config, .deep, .good)], at: store.clock.now())
         let scrub = ObjectScrub(
             place: store.backend, state: state, threads: options.threads, clock: store.clock,
             // Index files and snapshots are read below, whatever is due.
@@ -103,7 +105,7 @@ package final class StoreCheck {
             try readObjects(scrub, sums, until: deadline)
         }
         try checkGone(scrub.gone)
-        try checkVanished(listing.gone)
+        try checkVanished()
         try tellKnownDamage()
         if options.readsObjects {
             var place = PlaceReport(location: store.backend.location, level: .deep)
@@ -180,9 +182,12 @@ package final class StoreCheck {
 
     /// What an earlier check saw here, and is gone while a mirror has it, was lost, or was removed
     /// here alone.
-    private func checkVanished(_ keys: [ObjectKey]) throws(Failure) {
-        for key in keys where key.kind == .key || key.kind == .snapshot {
-            guard try isNeeded(key) else { continue }
+    private func checkVanished() throws(Failure) {
+        for key in try state.vanished() {
+            guard try isNeeded(key) else {
+                try state.drop(key)
+                continue
+            }
             let reason =
                 "has gone from here since the last check, and a mirror has it: --repair brings it "
                 + "back; if it was removed on purpose, remove it there too"

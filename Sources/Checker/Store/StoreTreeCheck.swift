@@ -166,7 +166,7 @@ final class StoreTreeCheck: Sendable {
         var count = (trees: 0, files: 0)
         var path = root.path
         var frames: [Frame] = []
-        try open(root.tree, root.snapshot, path, &frames, reader)
+        try open(root.tree, root.snapshot, path, &frames, reader, lookup)
         count.trees += 1
         while let frame = frames.last {
             if stopIfDue() { return count }
@@ -182,7 +182,7 @@ final class StoreTreeCheck: Sendable {
             guard try seen.insert(tree) else { continue }
             if offer(Pending(tree: tree, path: path, snapshot: root.snapshot)) { continue }
             try Interruption.check()
-            try open(tree, root.snapshot, path, &frames, reader)
+            try open(tree, root.snapshot, path, &frames, reader, lookup)
             count.trees += 1
         }
         return count
@@ -190,9 +190,14 @@ final class StoreTreeCheck: Sendable {
 
     private func open(
         _ tree: Digest, _ snapshot: Digest, _ path: [UInt8], _ frames: inout [Frame],
-        _ reader: BlobReader
+        _ reader: BlobReader, _ lookup: BlobLookup
     ) throws(Failure) {
         do throws(Failure) {
+            // Cistern also reads what is in no index file any more; other readers do not.
+            guard try lookup.missing([tree], .tree).isEmpty else {
+                throw Failure(
+                    .store, "no index file lists tree \(tree.short), or its pack is gone")
+            }
             let cursor = try TreeCursor(tree, reader: reader, store: store)
             frames.append(Frame(cursor: cursor, path: path.count))
         } catch {

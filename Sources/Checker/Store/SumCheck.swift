@@ -83,6 +83,10 @@ package final class SumCheck {
         if options.forgets { try state.forget() }
         let listing = try state.update(listing: place)
         result.vanished = listing.goneCount
+        if listing.gone.contains(.config) {
+            // A store without one is none; everything else may have been removed on purpose.
+            try state.markMissing(.config, size: 0, reason: "is missing", at: clock.now())
+        }
         let scrub = ObjectScrub(
             place: place, state: state, threads: options.threads, clock: clock)
         try scrub.select(options.selection)

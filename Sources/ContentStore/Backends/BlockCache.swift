@@ -36,7 +36,7 @@ package final class BlockCache: Backend {
         var blocks: [BlockKey: Block] = [:]
         /// Being fetched by some thread: the others wait for it.
         var loading: Set<BlockKey> = []
-        /// Counts how often packs were forgotten: what was fetched before is not kept.
+        /// How often packs were forgotten while something of them was fetched, which is not kept.
         var forgotten: [Digest: UInt64] = [:]
         var clock: UInt64 = 0
     }
@@ -72,7 +72,9 @@ package final class BlockCache: Backend {
     package func forget(_ pack: Digest) {
         state.with { state in
             state.blocks = state.blocks.filter { $0.key.pack != pack }
-            state.forgotten[pack, default: 0] += 1
+            // Only who is fetching now has to be told.
+            let isLoading = state.loading.contains { $0.pack == pack }
+            state.forgotten[pack] = isLoading ? state.forgotten[pack, default: 0] + 1 : nil
         }
     }
 

@@ -39,8 +39,9 @@ final class LockCore: Sendable {
         let survey = LockSurvey(
             backend: backend, sealer: Sealer(key: key), exclusive: exclusive,
             program: owner.program, journal: journal, options: options)
-        try survey.look(except: nil)
         do throws(Failure) {
+            // Not looked for before: whoever has a lock now has it afterwards as well, and of two
+            // who write at once at least one sees the other.
             let id = try write()
             options.pause(options.settleSeconds)
             try survey.look(except: id)

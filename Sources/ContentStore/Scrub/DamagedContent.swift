@@ -99,6 +99,10 @@ package final class DamagedContent {
         _ each: (DamagedPath) throws -> Void
     ) throws {
         do throws(Failure) {
+            // Cistern also reads what is in no index file any more; other readers do not.
+            guard try lookup.missing([tree], .tree).isEmpty else {
+                throw Failure(.store, "tree \(tree.short) is in no index file")
+            }
             let cursor = try TreeCursor(tree, reader: reader, store: store)
             frames.append(Frame(tree: tree, cursor: cursor, path: path.count))
         } catch {

@@ -85,7 +85,9 @@ extension ScrubState {
         result.gone = try Row.fetchAll(
             db, sql: "SELECT kind, id \(absent) AND gone = 0 LIMIT ?", arguments: [namedLimit]
         ).compactMap { ObjectKey.scrubKey($0[0], $0[1]) }
-        try db.execute(sql: "DELETE \(absent) AND bad IS NULL")
+        // Keys and snapshots are few, and a mirror may tell that they were lost.
+        try db.execute(
+            sql: "DELETE \(absent) AND bad IS NULL AND kind NOT IN (\(ScrubState.keptKinds))")
         try db.execute(
             sql: "UPDATE object SET gone = 1 WHERE (kind, id) IN (SELECT kind, id \(absent))")
         try db.execute(
@@ -110,13 +112,25 @@ extension ScrubState {
         return result
     }
 
+    static let keptKinds = "1, 3"
+
+    /// Keys and snapshots that were there once, and are gone without having been damaged.
+    package func vanished() throws(Failure) -> [ObjectKey] {
+        try read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT kind, id FROM object WHERE gone = 1 AND bad IS NULL LIMIT ?",
+                arguments: [ScrubState.namedLimit]
+            ).compactMap { ObjectKey.scrubKey($0[0], $0[1]) }
+        }
+    }
+
     /// Every object that is known to be damaged, the config and small ones first.
     package func knownDamage() throws(Failure) -> [KnownDamage] {
         try read { db in
             try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT kind, id, bad, reason, bad_level, gone FROM object
+                    SELECT kind, id, bad, reason, bad_level, gone, proven FROM object
                     WHERE bad IS NOT NULL ORDER BY kind, id
                     """
             ).compactMap { row in
@@ -124,7 +138,7 @@ extension ScrubState {
                 return KnownDamage(
                     key: key, since: ScrubState.time(row[2]), reason: row[3] ?? "",
                     level: ScrubLevel(rawValue: row[4] ?? 1) ?? .present,
-                    isGone: row[5] as Int != 0)
+                    isGone: row[5] as Int != 0, wasGood: row[6] as Int != 0)
             }
         }
     }
@@ -146,6 +160,15 @@ extension ScrubState {
                     key.kind.scrubNumber, key.scrubID, Int64(clamping: size),
                     ScrubState.milliseconds(now), reason,
                 ])
+        }
+    }
+
+    /// Notes that an object is there again, with `size` bytes.
+    package func markReturned(_ key: ObjectKey, size: UInt64) throws(Failure) {
+        try write { db in
+            try db.execute(
+                sql: "UPDATE object SET gone = 0, size = ? WHERE kind = ? AND id = ?",
+                arguments: [Int64(clamping: size), key.kind.scrubNumber, key.scrubID])
         }
     }
 

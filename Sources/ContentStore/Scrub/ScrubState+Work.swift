@@ -136,7 +136,7 @@ extension ScrubState {
         case .good:
             try db.cachedStatement(
                 sql: """
-                    UPDATE object SET good = ?3, level = ?4, sum = coalesce(?5, sum),
+                    UPDATE object SET good = ?3, level = ?4, proven = 1, sum = coalesce(?5, sum),
                         bad = CASE WHEN bad_level <= ?4 THEN NULL ELSE bad END,
                         reason = CASE WHEN bad_level <= ?4 THEN NULL ELSE reason END,
                         bad_level = CASE WHEN bad_level <= ?4 THEN NULL ELSE bad_level END
@@ -156,7 +156,10 @@ extension ScrubState {
                 sql: "UPDATE object SET gone = 1 WHERE kind = ? AND id = ?"
             ).execute(arguments: [kind, id])
             try db.cachedStatement(
-                sql: "DELETE FROM object WHERE kind = ? AND id = ? AND bad IS NULL"
+                sql: """
+                    DELETE FROM object WHERE kind = ? AND id = ? AND bad IS NULL
+                    AND kind NOT IN (\(keptKinds))
+                    """
             ).execute(arguments: [kind, id])
         }
     }
@@ -182,7 +185,7 @@ extension ScrubState {
                         (good IS NULL OR level < ?1 OR good > ?3) AS never,
                         (bad IS NOT NULL OR (good IS NOT NULL AND level >= ?1 AND good >= ?2
                             AND good <= ?3)) AS ok
-                        FROM object)
+                        FROM object WHERE gone = 0 OR bad IS NOT NULL)
                     """,
                 arguments: [selection.level.rawValue, cutoff, max(now, begun ?? 0)])
             var coverage = ScrubCoverage()

@@ -83,7 +83,8 @@ package final class ScrubState: Sendable {
     ///
     /// A row with `bad` is damaged since then; `level` is
     /// that of the good result, `bad_level` that of the check that found the damage. A row with
-    /// `gone` was not in the last listing, and is kept because it is damage.
+    /// `gone` was not in the last listing, and is kept because it is damage. `proven`: it was good
+    /// once, whatever became of it.
     private static let schema = """
         CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
         CREATE TABLE object (
@@ -97,6 +98,7 @@ package final class ScrubState: Sendable {
             bad_level INTEGER,
             reason TEXT,
             gone INTEGER NOT NULL DEFAULT 0,
+            proven INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (kind, id)
         ) WITHOUT ROWID;
         CREATE INDEX object_bad ON object (bad) WHERE bad IS NOT NULL;

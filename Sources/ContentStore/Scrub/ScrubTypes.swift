@@ -66,6 +66,8 @@ package struct KnownDamage: Sendable, Equatable {
     package var level: ScrubLevel
     /// The last listing did not have it.
     package var isGone: Bool
+    /// A check found it good once.
+    package var wasGood: Bool
 }
 
 /// Which objects a run reads.

@@ -58,6 +58,7 @@ package final class BlobReader {
                 return
             } catch {
                 // Read again alone, which notes the damage and tries the other copies.
+                (store.backend as? BlockCache)?.forget(location.pack)
                 output.removeSubrange(start...)
             }
         }
@@ -112,6 +113,7 @@ package final class BlobReader {
             return try read(id, location, from: store.backend, into: &output)
         } catch {
             guard case .damaged = error else { throw error }
+            (store.backend as? BlockCache)?.forget(location.pack)
         }
         try read(id, location, from: store.backend, into: &output)
     }
@@ -176,6 +178,7 @@ package final class BlobReader {
             let sealed = try fetch(location, from: store.backend)
             defer { buffer = sealed }
             if sealer.isAuthentic(sealed.span) { return }
+            (store.backend as? BlockCache)?.forget(location.pack)
         }
         throw .damaged(Failure(.store, "the MAC does not match"))
     }

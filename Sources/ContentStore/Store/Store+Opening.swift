@@ -10,15 +10,19 @@ extension Store {
 
     /// Opens the repository on `backend`.
     ///
+    /// Of stores on a network the file of the key that fitted is kept beside the index, as it is
+    /// in the store, sealed by the password: the next opening costs one request instead of three.
+    /// That it belongs to this store is shown by the configuration, which it has to open.
+    ///
     /// What is damaged there may come from a mirror, but not both: that the two fit is the proof
     /// that the mirror is one of this repository.
     static func open(
         _ backend: any Backend, mirrors: [any Backend], _ password: [UInt8],
-        _ fallbacks: ReadFallbacks
+        _ stateDirectory: String, _ fallbacks: ReadFallbacks
     ) throws(Failure) -> Opened {
         let failure: Failure
         do throws(Failure) {
-            return try open(keysOf: backend, configOf: backend, password)
+            return try open(backend, password, "\(stateDirectory)/stores")
         } catch {
             failure = error
         }
@@ -26,9 +30,10 @@ extension Store {
             for (keys, config, what) in [
                 (mirror, backend, "a key file"), (backend, mirror, "the config"),
             ] {
-                guard let opened = try? open(keysOf: keys, configOf: config, password) else {
-                    continue
-                }
+                guard
+                    let opened = try? open(
+                        keysOf: keys, configOf: config, password, keep: { _ in })
+                else { continue }
                 fallbacks.note(what, 0, from: mirror, because: failure.cause ?? failure.message)
                 return opened
             }
@@ -40,18 +45,44 @@ extension Store {
     static func unlock(
         _ backend: any Backend, _ password: [UInt8]
     ) throws(Failure) -> MasterKey {
-        try withKeys(of: backend, password) { key throws(Failure) in key }
+        try withKeys(of: backend, password) { key, _ throws(Failure) in key }
+    }
+
+    /// With the kept key file if there is one.
+    private static func open(
+        _ backend: any Backend, _ password: [UInt8], _ folder: String
+    ) throws(Failure) -> Opened {
+        guard !backend.location.hasPrefix("file:"),
+            let sealed = try? backend.get(ObjectKey.config, limit: 1 << 20)
+        else { return try open(keysOf: backend, configOf: backend, password, keep: { _ in }) }
+        let kept = "\(folder)/\(SHA256Hasher.hash(sealed.span)).key"
+        if let bytes = try? AtomicFile.read(kept, limit: 1 << 20),
+            let key = try? KeyFile.open(
+                bytes, name: SHA256Hasher.hash(bytes.span), password: password),
+            let configuration = try? decode(sealed, key)
+        {
+            return Opened(key: key, configuration: configuration)
+        }
+        return try open(keysOf: backend, configOf: backend, password, sealed: sealed) { file in
+            // Without it the next opening asks the store again.
+            try? AtomicFile.makeDirectories(folder)
+            try? AtomicFile.write(file.span, to: kept, mode: 0o600)
+        }
     }
 
     private static func open(
-        keysOf keys: any Backend, configOf config: any Backend, _ password: [UInt8]
+        keysOf keys: any Backend, configOf config: any Backend, _ password: [UInt8],
+        sealed: [UInt8]? = nil, keep: (_ file: [UInt8]) -> Void
     ) throws(Failure) -> Opened {
         // Of two keys for one password one may be of another making that was cut off: the next one
         // is tried when a key does not open the configuration.
         var failure: Failure?
-        let opened = try withKeys(of: keys, password) { key throws(Failure) -> Opened? in
+        return try withKeys(of: keys, password) { key, file throws(Failure) -> Opened? in
             do throws(Failure) {
-                return Opened(key: key, configuration: try configuration(of: config, key))
+                let opened = Opened(
+                    key: key, configuration: try configuration(of: config, key, sealed))
+                keep(file)
+                return opened
             } catch {
                 failure = error
                 return nil
@@ -59,26 +90,23 @@ extension Store {
         } otherwise: { other throws(Failure) in
             throw failure ?? other
         }
-        return opened
     }
 
     private static func configuration(
-        of backend: any Backend, _ key: MasterKey
+        of backend: any Backend, _ key: MasterKey, _ read: [UInt8]?
     ) throws(Failure) -> RepositoryConfig {
-        var isSecond = false
+        var first = read
+        var tries = 0
         while true {
             do {
-                let sealed = try backend.get(ObjectKey.config, limit: 1 << 20)
-                var plain: [UInt8] = []
-                try Sealer(key: key).open(sealed.span, into: &plain)
-                return try RepositoryConfig.decode(plain)
+                tries += 1
+                let sealed = try first ?? backend.get(ObjectKey.config, limit: 1 << 20)
+                return try decode(sealed, key)
             } catch {
                 // It has no name to be compared with: it is read once more before it counts as
                 // damaged.
-                if !isSecond, error is Failure {
-                    isSecond = true
-                    continue
-                }
+                first = nil
+                if tries < 2, error is Failure { continue }
                 throw Failure(
                     .store, "the store \(backend.location) cannot be opened", wrapping: error,
                     at: backend.location)
@@ -86,18 +114,26 @@ extension Store {
         }
     }
 
-    /// Calls `body` with each key that the password opens until it returns something.
+    private static func decode(_ sealed: [UInt8], _ key: MasterKey) throws -> RepositoryConfig {
+        var plain: [UInt8] = []
+        try Sealer(key: key).open(sealed.span, into: &plain)
+        return try RepositoryConfig.decode(plain)
+    }
+
+    /// Calls `body` with each key that the password opens, and its file, until it returns
+    /// something.
     private static func withKeys<R>(
         of backend: any Backend, _ password: [UInt8],
-        _ body: (MasterKey) throws(Failure) -> R?,
+        _ body: (MasterKey, _ file: [UInt8]) throws(Failure) -> R?,
         otherwise: (Failure) throws(Failure) -> R = { failure throws(Failure) in throw failure }
     ) throws(Failure) -> R {
         var last: Failure?
         for name in try keyNames(backend) {
             let key: MasterKey
+            let file: [UInt8]
             do {
-                let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
-                key = try KeyFile.open(bytes, name: name, password: password)
+                file = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
+                key = try KeyFile.open(file, name: name, password: password)
             } catch {
                 let failure = Failure(
                     .store, "key \(name.short)", wrapping: error, at: backend.location)
@@ -107,7 +143,7 @@ extension Store {
                 if last == nil || failure.kind == .store { last = failure }
                 continue
             }
-            if let result = try body(key) { return result }
+            if let result = try body(key, file) { return result }
         }
         return try otherwise(
             Failure(

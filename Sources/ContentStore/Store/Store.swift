@@ -48,7 +48,8 @@ package final class Store: Sendable {
         self.fallbacks = fallbacks
         self.holder = holder
         self.clock = clock
-        let opened = try Store.open(backend, mirrors: mirrors, password, fallbacks)
+        let opened = try Store.open(
+            backend, mirrors: mirrors, password, stateDirectory, fallbacks)
         key = opened.key
         configuration = opened.configuration
         let seed = Array("cistern chunker 1".utf8) + key.bytes

@@ -66,7 +66,10 @@ final class LargeBlobReader {
                 do throws(CopyProblem) {
                     return try LargeBlobReader(id, location, store, store.backend)
                 } catch {
-                    if case .damaged = error, !isLast { continue }
+                    if case .damaged = error, !isLast {
+                        (store.backend as? BlockCache)?.forget(location.pack)
+                        continue
+                    }
                     try error.mark(id, .tree, location.pack, in: store.index)
                     problems.append("pack \(location.pack.short): \(error.failure)")
                     break

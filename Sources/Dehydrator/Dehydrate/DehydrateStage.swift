@@ -243,19 +243,18 @@ package final class DehydrateStage: Stage {
 
     private func writeSnapshot(_ tree: Digest, _ stats: Stats) throws -> Digest {
         let store = session.store
-        let previous = try baseline.flatMap { baseline in
-            try store.backend.size(ObjectKey(.snapshot, baseline.snapshot)) == nil
-                ? nil : baseline
-        }
-        if options.skipUnchanged, let previous, previous.rootTree == tree {
-            return previous.snapshot
+        if options.skipUnchanged, let baseline, baseline.rootTree == tree,
+            try store.backend.size(ObjectKey(.snapshot, baseline.snapshot)) != nil
+        {
+            return baseline.snapshot
         }
         let pending = try PendingSnapshot.load(from: state, run: run, tree: tree)
         let snapshot =
             pending
             ?? PendingSnapshot(
                 run: run, tree: tree, store: store,
-                snapshot: snapshot(tree, parent: previous?.snapshot, stats))
+                // Whether somebody has forgotten the parent since is not worth a request.
+                snapshot: snapshot(tree, parent: baseline?.snapshot, stats))
         if pending == nil { try snapshot.save(to: state) }
         CrashPoint.reached("snapshot-journalled")
         try session.confirmLock()

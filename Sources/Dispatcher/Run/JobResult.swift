@@ -17,6 +17,13 @@ package struct JobResult: Sendable, Equatable, Codable {
     package var snapshot: String?
     /// How many snapshots were removed, if that was to be done.
     package var pruned: Int64?
+    /// Requests over the network by method (`get`), when there were any; the worker's first job has
+    /// those that opened the store, the last one not those that closed it.
+    package var requests: [String: Int]?
+    /// Bytes of the bodies of these requests.
+    package var bytesSent: Int64?
+    /// Bytes of the bodies of their answers.
+    package var bytesReceived: Int64?
     /// What the reader should know: why the job is only partly done, for instance.
     package var note: String?
 

@@ -22,10 +22,14 @@ struct ObjectCopies {
 
     /// The object as `place` has it; nil when it has not, or not as its name says.
     ///
+    /// - Parameter name: the wrong name that it has there.
     /// - Throws: `Failure` when the place or the spool cannot be used.
-    func fetch(_ key: ObjectKey, from place: any Backend) throws(Failure) -> SpooledObject? {
+    func fetch(
+        _ key: ObjectKey, as name: ObjectKey? = nil, from place: any Backend
+    ) throws(Failure) -> SpooledObject? {
+        let name = name ?? key
         guard let id = key.id,
-            let size = try place.failing({ place throws(BackendError) in try place.size(key) })
+            let size = try place.failing({ place throws(BackendError) in try place.size(name) })
         else { return nil }
         let spool: SpooledObject
         do throws(SystemError) {
@@ -35,7 +39,7 @@ struct ObjectCopies {
         }
         let folder = spoolDirectory
         do throws(ObjectProblem) {
-            let sum = try ObjectSum(place: place).read(key, size: size) {
+            let sum = try ObjectSum(place: place).read(name, size: size) {
                 part throws(ObjectProblem) in
                 do throws(SystemError) {
                     try spool.append(part)
@@ -74,13 +78,19 @@ struct ObjectCopies {
 
     /// Whether the place has the object as its name says.
     func isGood(_ key: ObjectKey, at place: any Backend) throws(Failure) -> Bool {
+        guard let sum = try sum(key, at: place) else { return false }
+        return sum == key.id
+    }
+
+    /// The SHA-256 of what the place has under a name; nil when it cannot be read.
+    func sum(_ key: ObjectKey, at place: any Backend) throws(Failure) -> Digest? {
         guard let size = try place.failing({ place throws(BackendError) in try place.size(key) })
-        else { return false }
+        else { return nil }
         do throws(ObjectProblem) {
-            return try ObjectSum(place: place).sum(key, size: size) == key.id
+            return try ObjectSum(place: place).sum(key, size: size)
         } catch {
             if case .unknown(let failure) = error { throw failure }
-            return false
+            return nil
         }
     }
 

@@ -10,8 +10,9 @@ extension StoreRepair {
     ///
     /// An index file is written anew without them before the old one goes, each other pack complete
     /// in it. Others may rely on the old one meanwhile: they find the blob in both.
-    func retire(_ packs: [Digest], _ entries: [Digest: [PackEntry]]) throws {
-        let leaving = Set(packs)
+    func retire(
+        _ packs: [Digest], _ entries: [Digest: [PackEntry]], _ leaving: Set<Digest>
+    ) throws {
         var ready: [Digest] = []
         for pack in packs {
             let key = ObjectKey(.pack, pack)
@@ -101,12 +102,15 @@ extension StoreRepair {
             return
         }
         let writer = IndexFileWriter()
-        try IndexFile.read(bytes.span, expected: file, sealer: sealer) { pack, entries in
-            if !packs.contains(pack) { writer.append(pack: pack, entries) }
-        }
-        if writer.packCount > 0 {
-            let new = writer.finish(sealer: sealer)
-            try place.backend.put(ObjectKey(.index, new.id), new.bytes.span)
+        let marks = IndexFileWriter(.marks)
+        try IndexFile.read(
+            bytes.span, expected: file, sealer: sealer,
+            each: { pack, entries in
+                if !packs.contains(pack) { writer.append(pack: pack, entries) }
+            }, marked: { marks.append($0) })
+        for new in [writer, marks] where new.packCount > 0 {
+            let file = new.finish(sealer: sealer)
+            try place.backend.put(ObjectKey(.index, file.id), file.bytes.span)
             CrashPoint.reached("repair-index-put")
         }
         try place.backend.remove(key)

@@ -4,8 +4,11 @@ internal import Platform
 extension StoreRepair {
     /// Gives every blob that a damaged pack held a copy in a new pack, as far as the pack itself,
     /// its copies at other places or another repository still have it.
-    func salvage(_ packs: [Digest], _ entries: [Digest: [PackEntry]]) throws {
-        let leaving = Set(packs)
+    ///
+    /// - Parameter leaving: all packs that are to go: nothing in them counts.
+    func salvage(
+        _ packs: [Digest], _ entries: [Digest: [PackEntry]], _ leaving: Set<Digest>
+    ) throws {
         for pack in packs {
             var saved = 0
             var lost = 0

@@ -21,6 +21,7 @@ package final class StoreRepair {
     let opener: BlobOpener
     let sink: BlobSink
     var result = StoreRepairResult()
+    private var misplaced = MisplacedObjects()
     private let report: (StoreRepairEvent) -> Void
 
     var primary: StorePlace { places[0] }
@@ -51,25 +52,35 @@ package final class StoreRepair {
     ///
     /// - Throws: `Failure` when a place cannot be used; what was mended until then stays mended.
     package func run() throws -> StoreRepairResult {
+        misplaced = try MisplacedObjects(places: places, copies: copies)
         for index in places.indices { try copyObjects(to: index) }
         try refresh()
         try rebuildIndex()
         let packs = try damagedPacks()
-        var entries = try entries(of: packs)
-        if !packs.isEmpty { try salvage(packs, entries) }
+        let leaving = Set(packs)
+        try inParts(packs) { try salvage($0, try entries(of: $0), leaving) }
         for _ in 0..<StoreRepair.rounds {
-            guard try storeMissing(otherThan: Set(packs)) else { break }
+            guard try storeMissing(otherThan: leaving) else { break }
         }
         if !options.dryRun {
             try session.finish()
             CrashPoint.reached("repair-stored")
             try refresh()
         }
-        // The new copies make more of them dispensable.
-        entries = entries.filter { packs.contains($0.key) }
-        try retire(packs, entries)
+        try inParts(packs) { try retire($0, try entries(of: $0), leaving) }
         for index in places.indices.dropFirst() { try followRetired(at: index) }
         return result
+    }
+
+    /// Packs whose entries are in memory together.
+    private static let part = 64
+
+    private func inParts(_ packs: [Digest], _ body: ([Digest]) throws -> Void) throws {
+        var rest = packs[...]
+        while !rest.isEmpty {
+            try body(Array(rest.prefix(StoreRepair.part)))
+            rest = rest.dropFirst(StoreRepair.part)
+        }
     }
 
     func refresh() throws(Failure) {
@@ -107,8 +118,58 @@ package final class StoreRepair {
                 continue
             }
             if damage.isGone, index > 0 { continue }
-            try copy(damage.key, to: index)
+            if try copy(damage.key, to: index) { continue }
+            if try !restoreMisplaced(damage.key, at: index) { try removeStray(damage, at: index) }
         }
+    }
+
+    /// Puts an object back that lies under another one's name.
+    ///
+    /// What lies in its own place may be the other one: that is kept first.
+    private func restoreMisplaced(_ key: ObjectKey, at index: Int) throws(Failure) -> Bool {
+        let place = places[index]
+        guard let found = misplaced.place(of: key),
+            let object = try copies.fetch(key, as: found.name, from: places[found.place].backend)
+        else { return false }
+        let other = misplaced.object(in: key, at: index)
+        var otherObject: SpooledObject?
+        if let other { otherObject = try copies.fetch(other, as: key, from: place.backend) }
+        if !options.dryRun {
+            try quarantine.keep(key, at: place.backend, reason: "it lay under a wrong name")
+            try copies.put(key, object, to: place.backend)
+            try recordGood(key, at: place)
+        }
+        tell(.copied, key, at: place.backend, "\(key) from \(found.name)")
+        if let other, let otherObject, try !copies.isGood(other, at: place.backend) {
+            if !options.dryRun {
+                try quarantine.keep(other, at: place.backend, reason: "it lay under a wrong name")
+                try copies.put(other, otherObject, to: place.backend)
+                try recordGood(other, at: place)
+            }
+            tell(.copied, other, at: place.backend, "\(other) from \(key)")
+        }
+        return true
+    }
+
+    /// Takes a name away that was never good, and under which another, good object lies.
+    private func removeStray(_ damage: KnownDamage, at index: Int) throws(Failure) {
+        let place = places[index]
+        guard !damage.wasGood, !damage.isGone,
+            let other = misplaced.object(in: damage.key, at: index),
+            try copies.isGood(other, at: place.backend)
+        else {
+            if damage.key.kind == .key || damage.key.kind == .snapshot {
+                tell(.left, damage.key, at: place.backend, "nobody has a good copy")
+            }
+            return
+        }
+        if damage.key.kind == .pack, let id = damage.key.id, try store.index.pack(id) != nil {
+            return
+        }
+        if !options.dryRun {
+            try remove(damage.key, at: place, reason: "a copy of \(other) under a wrong name")
+        }
+        tell(.retired, damage.key, at: place.backend, "a copy of \(other) under a wrong name")
     }
 
     @discardableResult
@@ -161,8 +222,10 @@ package final class StoreRepair {
     private func record(
         _ key: ObjectKey, _ level: ScrubLevel, at place: StorePlace
     ) throws(Failure) {
-        // An object that was missing is back, with the size of its good copy.
-        _ = try place.state.update(listing: place.backend)
+        let size = try place.backend.failing { backend throws(BackendError) in
+            try backend.size(key)
+        }
+        if let size { try place.state.markReturned(key, size: size) }
         try place.state.record([ScrubResult(key, level, .good)], at: store.clock.now())
     }
 

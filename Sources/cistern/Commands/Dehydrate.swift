@@ -52,15 +52,17 @@ struct DehydrateCommand: ParsableCommand {
         let lock = try ModuleStates.lock(definition.name, configuration)
         defer { withExtendedLifetime(lock) {} }
         Interruption.install()
+        let network = NetworkTotals()
         let state = try ModuleStates.open(definition.name, configuration)
         let handle = try StoreHandle.open(configuration, creating: true)
         let run = ManualDehydrate(
             module: definition, state: state, handle: handle, options: options, list: list,
             fresh: fresh)
-        let stats = try run.run()
+        var stats = try run.run()
         _ = try state.keepRuns(configuration.keepRuns)
         let baseline = try state.baseline()
         try handle.close()
+        network.add(to: &stats)
         if list == nil { try summarise(stats, definition, baseline) }
         try Verdict.end(stats)
     }

@@ -130,4 +130,31 @@ import Testing
         try unlisted.read(key, 5..<9, into: &output)
         #expect(output == Array(bytes[5..<9]))
     }
+
+    /// What was spoiled on the way is in the cache too: it is not taken for damage of the store.
+    @Test func spoiledBytesAreReadAgain() throws {
+        let base = MemoryBackend()
+        let bench = try StoreBench(BlockCache(base))
+        let blobs = (0..<20).map { noise(3000, seed: UInt64($0)) }
+        let ids = try bench.keep(blobs, compression: .off)
+        let isFirst = Monitor(true)
+        base.setPlan(
+            FaultPlan { call, _ in
+                guard call == .read else { return nil }
+                return isFirst.with { first in
+                    defer { first = false }
+                    return first ? .wrongBytes : nil
+                }
+            })
+        let reader = BlobReader(store: bench.store)
+        try reader.readAhead(ids, .data)
+        for (id, blob) in zip(ids, blobs) {
+            var output: [UInt8] = []
+            try reader.read(id, .data, into: &output)
+            #expect(output == blob)
+        }
+        let isRead = isFirst.with { first in !first }
+        #expect(isRead)
+        for id in ids { #expect(try bench.store.index.contains(id, .data)) }
+    }
 }

@@ -262,7 +262,8 @@ private let configurationMistakes: [Mistake] = [
         "store: {url: file:s, s3: {regoin: x}}\n" + web, 1, 27, "unknown key `regoin`",
         "did you mean `region`?"),
     Mistake("store: {url: file:s, s3: {path_style: 7}}\n" + web, 1, 39, "true or false"),
-    Mistake("store: {url: rest:http://h}\n" + web, 1, 14, "`rest:` are not supported"),
+    Mistake("store: {url: rest:h}\n" + web, 1, 14, "the rest: URL of the store cannot be used"),
+    Mistake("store: {url: 'rest:http://u:%zz@h/'}\n" + web, 1, 14, "the rest: URL"),
     Mistake(
         "store: {url: file:./store, mirrors: [file:./store/b]}\n" + web, 1, 38,
         "the mirror shares a place with the store"),

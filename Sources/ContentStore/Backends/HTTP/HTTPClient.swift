@@ -7,7 +7,7 @@ struct HTTPLimits: Sendable {
     var stallRate: Int
     var stallSeconds: Double
     /// Instead of `stallSeconds` once the process was asked to stop.
-    var interruptedSeconds: Double { min(stallSeconds, 5) }
+    var interruptedSeconds: Double { min(stallSeconds, 10) }
 
     init(_ options: HTTPOptions) {
         upload = options.uploadLimit.map { RateLimiter(rate: $0) }

@@ -76,7 +76,12 @@ internal import Platform
         try set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         try set(CURLOPT_SSL_VERIFYPEER, 1)
         try set(CURLOPT_SSL_VERIFYHOST, 2)
-        if let file = options.caFile { try set(CURLOPT_CAINFO, file) }
+        if let file = options.caFile {
+            try set(CURLOPT_CAINFO, file)
+            // The system's folder of certificates would count beside the file.
+            try check(unsafe cu_set_pointer(curl, CURLOPT_CAPATH, nil))
+        }
+        if !options.usesProxy { try set(CURLOPT_NOPROXY, "*") }
         try set(CURLOPT_CONNECTTIMEOUT_MS, Int(options.connectTimeout * 1000))
         try set(CURLOPT_TCP_KEEPALIVE, 1)
         // A connection that was idle for longer may have been dropped on the way unseen.

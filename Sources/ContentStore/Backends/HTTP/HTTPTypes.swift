@@ -84,5 +84,8 @@ package struct HTTPOptions: Sendable, Equatable {
     package var uploadLimit: Int?
     package var downloadLimit: Int?
 
+    /// Whether the proxies that the environment names are used.
+    package var usesProxy = true
+
     package init() {}
 }

@@ -25,6 +25,11 @@ package struct StallWatch {
     /// Whether to give up, with `total` bytes moved so far; `patience` overrides the usual one.
     package mutating func isStalled(total: Int, now: Double, patience other: Double? = nil) -> Bool
     {
+        if total < moved {
+            // It began again on another connection.
+            moved = total
+            since = now
+        }
         let elapsed = now - since
         if elapsed >= 1, Double(total - moved) >= rate * elapsed {
             moved = total

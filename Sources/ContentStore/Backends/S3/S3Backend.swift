@@ -140,7 +140,13 @@ package final class S3Backend: Backend {
         request.headers = [("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")]
         request.limit = Int(range.upperBound - range.lowerBound)
         let start = output.count
-        let response = try client.send(request, into: &output)
+        let response: HTTPResponse
+        do throws(BackendError) {
+            response = try client.send(request, into: &output)
+        } catch {
+            guard case .damaged = error else { throw error }
+            throw S3Backend.noParts(key, request)
+        }
         guard response.isSuccess else {
             guard response.status != 416 else {
                 throw .damaged(key, cause: "it ends before byte \(range.lowerBound)")
@@ -155,6 +161,11 @@ package final class S3Backend: Backend {
         }
     }
 
+    /// It gave the whole object, which says nothing about its length.
+    private static func noParts(_ key: ObjectKey, _ request: S3Request) -> BackendError {
+        .refused(key, cause: "\(request.label): the server does not give parts of objects")
+    }
+
     /// Whether an answer holds the whole range and nothing else.
     private static func check(
         _ response: HTTPResponse, _ key: ObjectKey, _ range: Range<UInt64>, got: Int,
@@ -163,8 +174,7 @@ package final class S3Backend: Backend {
         guard response.status == 206, let text = response.header("content-range"),
             let (part, total) = parse(contentRange: text), part.lowerBound == range.lowerBound
         else {
-            throw .refused(
-                key, cause: "\(request.label): the server does not give parts of objects")
+            throw noParts(key, request)
         }
         if let total, total < range.upperBound {
             throw .damaged(key, cause: "it ends at byte \(total), before \(range.upperBound)")

@@ -30,6 +30,7 @@ package final class S3CredentialSource: Sendable {
         options.connectTimeout = 2
         options.stallSeconds = 5
         options.connections = 1
+        options.usesProxy = false
         http = HTTPClient(options)
     }
 

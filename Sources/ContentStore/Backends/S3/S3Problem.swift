@@ -57,7 +57,8 @@ struct S3Problem: Sendable, Equatable {
     /// Whether the same request may succeed later.
     var isTemporary: Bool {
         switch status {
-        case 408, 425, 429, 500, 502, 503, 504, 509, 598, 599: true
+        case 501, 505, 507: false
+        case 408, 425, 429, 500...599: true
         // A body that was cut off or spoiled on its way, two writers at one moment.
         case 400:
             ["RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"]

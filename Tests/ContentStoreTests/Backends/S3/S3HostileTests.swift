@@ -184,6 +184,13 @@ import Testing
             Answer(status, "abcd", headers: range.map { ["Content-Range": $0] } ?? [:])
         }
         let backend = try backend(server)
+        let whole = try self.backend(
+            LocalServer { _ in Answer(200, "the whole object, whatever was asked for") })
+        var none: [UInt8] = []
+        let ignored = #expect(throws: BackendError.self) {
+            try whole.read(Self.key, 2..<6, into: &none)
+        }
+        guard case .refused = ignored else { throw TestError("\(String(describing: ignored))") }
         var output: [UInt8] = [7]
         if damaged == nil || range == "bytes 2-5/*" {
             try backend.read(Self.key, 2..<6, into: &output)

@@ -1,0 +1,165 @@
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+/// `store check` and its repair, as people run them, and killed wherever they write.
+@Suite(.temporaryFolder, .serialized) struct StoreRepairTests {
+    /// A store of two snapshots with damage of each kind that a repair mends: a pack of which some
+    /// is still good, a pack that is gone and whose files live, an index file, a pack that a mirror
+    /// has.
+    private struct Patient {
+        let scene: Scene
+        let mirror: String
+
+        init() throws {
+            scene = try Scene { corpus, path in
+                try corpus.small("\(path)/small", count: 60)
+                try corpus.large("\(path)/large", count: 2, size: 9 << 20)
+            }
+            let fleet = scene.fleet
+            mirror = fleet.folder + "/mirror"
+            try fleet.cistern("dehydrate", "data")
+            let first = fleet.objects("data")
+            try Command("cp", ["-a", fleet.store, mirror]).run().expect()
+            var corpus = Corpus(seed: 5)
+            try corpus.large("\(scene.module)/more", count: 2, size: 17 << 20)
+            try fleet.cistern("dehydrate", "data")
+            let second = fleet.objects("data").subtracting(first)
+            try Command("chmod", ["-R", "u+w", fleet.store]).run().expect()
+            func packs(_ names: Set<String>) -> [String] {
+                names.map { "\(fleet.store)/data/\($0)" }.sorted {
+                    Patient.size($0) > Patient.size($1)
+                }
+            }
+            // In the mirror; then of the second snapshot one in part and one as a whole.
+            try Damage.flipByte(packs(first)[0])
+            let new = packs(second)
+            try Damage.flipByte(new[0])
+            try FileManager.default.removeItem(atPath: new[1])
+            if let index = fleet.objects("index").sorted().first {
+                try Damage.truncate("\(fleet.store)/index/\(index)", to: 40)
+            }
+        }
+
+        private static func size(_ path: String) -> Int {
+            (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+        }
+
+        static let repair = [
+            "store", "check", "--read-data", "--repair", "--mirror", "mirror",
+        ]
+    }
+
+    /// Dies once at each durable step of a repair; the next one ends it, and nothing is lost.
+    @Test func repairDiesEverywhere() throws {
+        let patient = try Patient()
+        let start = patient.scene.fleet
+        try start.cistern("store", "check", "--read-data", expecting: 3)
+        let reference = try start.copy(to: folder()("reference"))
+        let log = try folder()("points")
+        var command = reference.command(Patient.repair)
+        command.environment["CISTERN_CRASH_LOG"] = log
+        try command.run().expect()
+        try reference.judge()
+        let points = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
+            .map(String.init)
+        for name in ["repair-object-put", "repair-index-put", "repair-index-removed"] {
+            #expect(points.contains { $0.hasPrefix(name) }, "\(points)")
+        }
+        #expect(points.contains { $0.hasPrefix("repair-quarantined") }, "\(points)")
+        #expect(points.contains { $0.hasPrefix("repair-removed") }, "\(points)")
+        for point in Set(points).sorted() {
+            let fleet = try start.copy(to: folder()("trial"))
+            defer { removeTree(fleet.folder) }
+            var command = fleet.command(Patient.repair)
+            command.environment["CISTERN_CRASH_AT"] = point
+            let died = try command.run()
+            #expect(died.status == .killed(signal: 9), "\(point): \(died)")
+            let next = try fleet.command(Patient.repair).run()
+            #expect(next.status == .exited(0), "\(point): \(next)")
+            try fleet.cistern("store", "check", "--read-data")
+            guard let restic = Restic.installed else { continue }
+            try fleet.restic(restic, "check", "--read-data")
+            #expect(try fleet.snapshots(restic).count == 2, "\(point)")
+        }
+    }
+
+    /// A scrub that was killed goes on; a run that has no time says that it is a part run.
+    @Test func scrubGoesOn() throws {
+        let scene = try Scene { corpus, path in
+            try corpus.large("\(path)/large", count: 12, size: 17 << 20)
+        }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        func stats(_ arguments: String..., code: Int32 = 0) throws -> JSON {
+            let result = try fleet.command(["store", "check", "--json"] + arguments).run()
+                .expect(code)
+            return try #require(JSON.lines(result.output).last)["stats"]
+        }
+        var command = fleet.command(["store", "check", "--level", "sum"])
+        command.environment["CISTERN_CRASH_AT"] = "scrub-before-record:1"
+        #expect(try command.run().status == .killed(signal: 9))
+        let none = try stats("--level", "sum", "--max-duration", "0")
+        #expect(none["complete"].bool == false)
+        #expect(none["places"][0]["read_objects"].integer == 0)
+        let all = try stats("--level", "sum", "--max-duration", "1h")
+        #expect(all["complete"].bool == true)
+        let objects = try #require(all["places"][0]["objects"].integer)
+        #expect(objects > 12 && all["places"][0]["read_objects"].integer == objects)
+        let again = try stats("--level", "sum", "--max-age", "1d")
+        #expect(again["places"][0]["read_objects"].integer == 0)
+        let anew = try stats("--level", "sum", "--max-age", "0")
+        #expect(anew["places"][0]["read_objects"].integer == objects)
+        // Without the password.
+        try FileManager.default.removeItem(atPath: fleet.passwordFile)
+        _ = try stats("--level", "sum")
+    }
+
+    /// Beside a writer a scrub finds nothing wrong, and the writer is not held up.
+    @Test func besideAWriter() throws {
+        let scene = try Scene { try Scene.mixed(&$0, $1) }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        for round in 0..<5 {
+            var corpus = Corpus(seed: UInt64(round))
+            try corpus.large("\(scene.module)/round\(round)", count: 2, size: 9 << 20)
+            let writer = try fleet.command(["dehydrate", "data"]).start()
+            for arguments in [["--read-data"], ["--level", "sum"], []] {
+                try fleet.command(["store", "check"] + arguments).run().expect()
+            }
+            try writer.wait().expect()
+        }
+        try fleet.judge()
+    }
+
+    /// What was lost is named with the snapshot and the module, and nothing is removed.
+    @Test func whatNobodyHasIsNamed() throws {
+        let scene = try Scene { corpus, path in try corpus.small("\(path)/small", count: 30) }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        let packs = fleet.objects("data")
+        for pack in packs {
+            try Command("chmod", ["u+w", "\(fleet.store)/data/\(pack)"]).run().expect()
+        }
+        removeTree(scene.module)
+        try FileManager.default.createDirectory(
+            atPath: scene.module, withIntermediateDirectories: true)
+        let largest = try #require(
+            packs.max {
+                (FileManager.default.contents(atPath: "\(fleet.store)/data/\($0)")?.count ?? 0)
+                    < (FileManager.default.contents(atPath: "\(fleet.store)/data/\($1)")?.count ?? 0)
+            })
+        try Damage.truncate("\(fleet.store)/data/\(largest)", to: 10)
+        let result = try fleet.command(
+            ["store", "check", "--read-data", "--repair", "--json"]
+        ).run().expect(3)
+        let hits = try JSON.lines(result.output).filter { $0["type"].string == "hit" }
+        #expect(Set(hits.compactMap { $0["path"].string }).count == 30)
+        #expect(hits.allSatisfy { $0["module"].string == "data" })
+        #expect(fleet.objects("data").isSuperset(of: packs))
+        // Exit 3 as long as it is not mended, whatever is looked at.
+        try fleet.cistern("store", "check", "--level", "sum", expecting: 3)
+        try fleet.cistern("store", "check", "--level", "present", expecting: 3)
+    }
+}
