@@ -13,7 +13,7 @@ struct Row: Sendable {
         [
             .manifest, .checkVerify, .dehydrateSmall, .dehydrateLarge, .dehydrateUnchanged,
             .storeCheckSmall, .storeCheckLarge, .storeSums, .hydrateSmall, .hydrateLarge,
-            .garbage,
+            .garbage, .mirror,
         ]
     }
 

@@ -1,12 +1,15 @@
-/// Where a store is: `file:PATH`, `s3:https://HOST[:PORT]/BUCKET[/PREFIX]` and what restic
-/// writes for the same.
+/// Where a store is: `file:PATH`, `s3:https://HOST[:PORT]/BUCKET[/PREFIX]`,
+/// `rest:https://HOST[:PORT]/PATH/` and what restic writes for the same.
 package enum BackendURL: Sendable, Hashable, CustomStringConvertible {
     /// A directory, by its absolute path.
     case file(path: String)
     case s3(S3Location)
+    /// A server of restic's REST protocol.
+    case rest(RESTLocation)
 
     /// The kinds that `parse` knows, for messages.
-    package static let allowed = "file:PATH, s3:https://HOST/BUCKET/PREFIX"
+    package static let allowed =
+        "file:PATH, s3:https://HOST/BUCKET/PREFIX, rest:https://HOST/PATH"
 
     /// Reads a URL; paths of files start at `folder` unless they are absolute.
     ///
@@ -24,22 +27,26 @@ package enum BackendURL: Sendable, Hashable, CustomStringConvertible {
             }
             return .file(path: Path.absolute(rest, in: folder))
         case "s3": return .s3(try S3Location.parse(rest))
-        case "rest":
-            throw Failure(
-                .usage, "stores on `rest:` are not supported by this version",
-                hint: "allowed: \(allowed)")
+        case "rest": return .rest(try RESTLocation.parse(rest))
         default:
             throw Failure(
                 .usage, "the store's URL has an unknown kind", hint: "allowed: \(allowed)")
         }
     }
 
-    /// The URL, without secrets; `parse` reads it again.
+    /// The URL, without secrets; `parse` reads it again, but for the user in a `rest:` URL.
     package var description: String {
         switch self {
         case .file(let path): "file:\(path)"
         case .s3(let location): "s3:\(location)"
+        case .rest(let location): "rest:\(location)"
         }
+    }
+
+    /// The URL as a configuration keeps it: with the user and password of a `rest:` URL, for
+    /// `parse` and for nobody's eyes.
+    package var configured: String {
+        if case .rest(let location) = self { "rest:\(location.configured)" } else { description }
     }
 
     /// The directory of a store on this machine.

@@ -13,7 +13,7 @@ final class StoreHandle: Sendable {
     private let lock: RepositoryLock
     private let refreshed: Monitor<Double>
 
-    private init(store: Store, program: String) throws(Failure) {
+    private init(store: Store, program: String = LockFile.cistern) throws(Failure) {
         self.store = store
         session = StoreSession.newName()
         lock = try store.lock(session: session, program: program)
@@ -46,8 +46,7 @@ final class StoreHandle: Sendable {
                     + "keep a copy elsewhere, without it the store cannot be read")
         }
         let handle = try StoreHandle(
-            store: try Store(
-                backend: backend, password: password, stateDirectory: configuration.state),
+            store: try StoreAccess.open(configuration, backend: backend, password: password),
             program: program)
         if creating {
             do throws(Failure) {
@@ -57,6 +56,36 @@ final class StoreHandle: Sendable {
             }
         }
         return handle
+    }
+
+    /// As `open`, for commands that only read: when the store itself cannot be opened, the first
+    /// mirror that can is read as a repository of its own, with a local index of its own.
+    static func openForReading(_ configuration: Configuration) throws(Failure) -> StoreHandle {
+        let failure: Failure
+        do throws(Failure) {
+            return try open(configuration)
+        } catch {
+            failure = error
+        }
+        guard failure.kind == .store || failure.kind == .temporary else { throw failure }
+        let password = try StoreAccess.password(configuration, creating: false)
+        let mirrors = StoreMirrors.reachable(configuration)
+        for mirror in mirrors {
+            do throws(Failure) {
+                let others = mirrors.filter { $0 !== mirror }
+                let handle = try StoreHandle(
+                    store: try Store(
+                        backend: mirror, mirrors: others, password: password,
+                        stateDirectory: MirrorRecord.path(
+                            mirror.location, in: StoreMirrors.folder(configuration)),
+                        fallbacks: ReadFallbacks(tell: { Print.note($0) })))
+                Print.note("reading from the mirror \(mirror.location): \(failure)")
+                return handle
+            } catch {
+                Print.note("the mirror \(mirror.location) cannot be read either: \(error)")
+            }
+        }
+        throw failure
     }
 
     /// Looks at the store's listings again unless that was done just now.
@@ -134,23 +163,45 @@ enum StoreAccess {
         return try source.read()
     }
 
-    /// The backend of the store's URL.
+    /// The backend of the store's URL, whose calls are made again after errors that may pass.
     ///
     /// - Parameter isCached: keep what was read from a network for a while. Not for checks: they
     ///   read again what looks damaged.
     static func backend(
         _ configuration: Configuration, creating: Bool, cached isCached: Bool = true
     ) throws(Failure) -> any Backend {
-        let url = try BackendURL.parse(configuration.store.url, in: configuration.folder)
         let mayCreate = creating && !isKnown(configuration)
-        if !mayCreate, let path = url.localPath, Path.kind(path) == nil {
-            throw Failure(
-                .store, "the store \(url) is not there",
-                hint: isKnown(configuration)
-                    ? "It was there before: is its disk mounted?"
-                    : "`cistern store init` makes it")
+        return try place(
+            configuration.store.url, configuration, creating: mayCreate, cached: isCached,
+            what: "store",
+            hint: isKnown(configuration)
+                ? "It was there before: is its disk mounted?"
+                : "`cistern store init` makes it")
+    }
+
+    /// The store of `configuration` with its mirrors, opened.
+    ///
+    /// A mirror that is away is told of only when it is needed: what it is to give is missing then.
+    static func open(
+        _ configuration: Configuration, backend: any Backend, password: [UInt8]
+    ) throws(Failure) -> Store {
+        try Store(
+            backend: backend, mirrors: StoreMirrors.reachable(configuration), password: password,
+            stateDirectory: configuration.state,
+            fallbacks: ReadFallbacks(tell: { Print.note($0) }))
+    }
+
+    /// The backend at `url`; `hint` says what to do when a folder is not there.
+    static func place(
+        _ url: String, _ configuration: Configuration, creating: Bool,
+        cached isCached: Bool = false, what: String, hint: String
+    ) throws(Failure) -> any Backend {
+        let url = try BackendURL.parse(url, in: configuration.folder)
+        if !creating, let path = url.localPath, Path.kind(path) == nil {
+            throw Failure(.store, "the \(what) \(url) is not there", hint: hint)
         }
-        let backend = try url.open(options(configuration.store.network), creating: mayCreate)
+        let backend = RetryingBackend(
+            try url.open(options(configuration.store.network), creating: creating))
         return url.localPath == nil && isCached
             ? BlockCache(backend, limit: cacheSize) : backend
     }

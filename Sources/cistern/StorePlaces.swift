@@ -35,9 +35,9 @@ struct StorePlaces {
     static func backend(
         _ text: String, _ configuration: Configuration
     ) throws(Failure) -> any Backend {
-        let url = try BackendURL.parse(
-            text.contains(":") ? text : "file:\(text)", in: Path.working)
-        return try url.open(
-            StoreAccess.options(configuration.store.network), creating: false)
+        // Relative to where the command was given; what the configuration has is absolute.
+        let url = text.contains(":") ? text : "file:" + Path.absolute(text, in: Path.working)
+        return try StoreAccess.place(
+            url, configuration, creating: false, what: "place", hint: "Is its disk mounted?")
     }
 }

@@ -81,6 +81,15 @@ package struct Fleet: Sendable {
         """
     }
 
+    /// Names places as mirrors of the store in the configuration.
+    package func mirror(to urls: [String]) throws {
+        let file = folder + "/cistern.yaml"
+        let list = urls.map { "\"\($0)\"" }.joined(separator: ", ")
+        let text = try String(contentsOfFile: file, encoding: .utf8).replacingOccurrences(
+            of: "  password_file:", with: "  mirrors: [\(list)]\n  password_file:")
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+    }
+
     package var passwordFile: String { folder + "/store.key" }
     package var state: String { folder + "/state" }
 

@@ -20,6 +20,7 @@ extension BackendURL {
         switch self {
         case .file(let path): try FileBackend(path: path, create: creating)
         case .s3(let location): S3Backend(location, options)
+        case .rest(let location): RESTBackend(location, client: HTTPClient(options.http))
         }
     }
 }

@@ -97,11 +97,14 @@ extension BlobIndex {
 
     /// What a listing of the packs says: which known packs are there with the right size.
     ///
-    /// - Parameter list: calls its argument for each pack in the store with its size in bytes.
+    /// - Parameters:
+    ///   - list: calls its argument for each pack in the store with its size in bytes.
+    ///   - confirm: the size of a single pack that the listing lacks, nil when it is gone.
     /// - Returns: how many packs that should be there are missing or have a wrong size.
     @discardableResult
     func updatePresence(
-        _ list: (_ each: (Digest, UInt64) throws(Failure) -> Void) throws -> Void
+        list: (_ each: (Digest, UInt64) throws(Failure) -> Void) throws -> Void,
+        confirm: (Digest) throws -> UInt64?
     ) throws(Failure) -> Int {
         do {
             // The listing may take long, so it goes to temporary tables, outside a transaction.
@@ -124,6 +127,13 @@ extension BlobIndex {
                     throw error
                 }
                 try db.execute(sql: "RELEASE listing")
+                let absent = try Data.fetchAll(db, sql: BlobIndex.absentPacks)
+                if absent.count <= Store.confirmedObjects {
+                    for id in absent.compactMap({ Digest(data: $0) }) {
+                        guard let size = try confirm(id) else { continue }
+                        try insert.execute(arguments: [id.data, Int64(size)])
+                    }
+                }
                 try db.inTransaction(.immediate) {
                     try db.execute(sql: BlobIndex.markReturned)
                     try db.execute(sql: BlobIndex.markMissing)
@@ -146,6 +156,13 @@ extension BlobIndex {
         DELETE FROM listing;
         DELETE FROM durable;
         INSERT INTO durable SELECT pk FROM pack WHERE state >= 1 AND present = 1
+        """
+
+    /// The packs that the listing lacks, one more at most than are asked for singly.
+    private static let absentPacks = """
+        SELECT id FROM pack WHERE present = 1 AND pk IN (SELECT pk FROM durable)
+        AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.id = pack.id)
+        LIMIT \(Store.confirmedObjects + 1)
         """
 
     private static let markReturned = """

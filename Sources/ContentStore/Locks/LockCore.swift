@@ -118,10 +118,7 @@ final class LockCore: Sendable {
 
     private func removeLeftovers() throws(Failure) {
         while let id = state.with({ $0.leftovers.last }) {
-            try backend.failing { store throws(BackendError) in
-                try store.remove(ObjectKey(.lock, id))
-            }
-            journal.didRemove(id)
+            try journal.remove(id, from: backend, exclusive: exclusive)
             state.with { $0.leftovers.removeAll { $0 == id } }
         }
     }

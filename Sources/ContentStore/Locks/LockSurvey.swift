@@ -9,26 +9,39 @@ struct LockSurvey {
     let journal: LockJournal
     let options: LockOptions
 
-    /// Throws a `locked` failure for a conflict with any lock but `own`.
+    /// Throws a `locked` failure for a conflict with any lock but `own`, and a `temporary` one
+    /// when the listing goes on without `own`: it then lacks others' as well.
     func look(except own: Digest?) throws(Failure) {
-        var ids: [(id: Digest, size: UInt64)] = []
-        try backend.failing { store throws(BackendError) in
-            try store.list(.lock) { id, size in ids.append((id, size)) }
+        var ids = try list()
+        for wait in options.lagWaits {
+            guard let own, !ids.contains(where: { $0.id == own }) else { break }
+            options.pause(wait)
+            ids = try list()
+        }
+        if let own, !ids.contains(where: { $0.id == own }) {
+            throw Failure(
+                .temporary, "the listing of store \(backend.location) lags behind",
+                cause: "it does not have the lock that was just written")
         }
         // restic passes over files without content: a full disk leaves them behind.
         for (id, size) in ids where id != own && size > 0 {
             guard let lock = try read(id) else { continue }
             if journal.isOurs(id), lock.hostname == ProcessIdentity.hostName, lock.isOwnerDead {
-                try backend.failing { store throws(BackendError) in
-                    try store.remove(ObjectKey(.lock, id))
-                }
-                journal.didRemove(id)
+                try journal.remove(id, from: backend)
                 continue
             }
             // Two collectors would remove what the other one relies on.
             let isSecond = program == LockFile.collector && lock.program == program
             if exclusive || lock.exclusive || isSecond { throw conflict(lock) }
         }
+    }
+
+    private func list() throws(Failure) -> [(id: Digest, size: UInt64)] {
+        var ids: [(id: Digest, size: UInt64)] = []
+        try backend.failing { store throws(BackendError) in
+            try store.list(.lock) { id, size in ids.append((id, size)) }
+        }
+        return ids
     }
 
     /// The lock `id`, nil when it has gone or has no content.

@@ -8,6 +8,8 @@ package struct LockOptions: Sendable {
     package var settleSeconds: Double = 0.2
     /// Seconds to wait before each further look at a lock that cannot be read.
     package var unreadableWaits: [Double] = [5, 10, 20]
+    /// Seconds to wait before each further look at a listing that lacks our own lock.
+    package var lagWaits: [Double] = [0.5, 1, 2, 4, 8]
     /// Where the locks' times come from.
     package var clock: any WallClock = SystemClock()
     /// Waits for a number of seconds.
@@ -49,15 +51,38 @@ package struct LockJournal: Sendable {
     package var willWrite: @Sendable (Digest) throws(Failure) -> Void
     /// Called after a lock was removed.
     package var didRemove: @Sendable (Digest) -> Void
+    /// Called when the place does not let us remove a lock: it stays, and hinders nobody who
+    /// shares the store.
+    package var mayNotRemove: @Sendable (Digest, Failure) -> Void
 
     package init(
         isOurs: @escaping @Sendable (Digest) -> Bool,
         willWrite: @escaping @Sendable (Digest) throws(Failure) -> Void = { _ throws(Failure) in },
-        didRemove: @escaping @Sendable (Digest) -> Void = { _ in }
+        didRemove: @escaping @Sendable (Digest) -> Void = { _ in },
+        mayNotRemove: @escaping @Sendable (Digest, Failure) -> Void = { _, _ in }
     ) {
         self.isOurs = isOurs
         self.willWrite = willWrite
         self.didRemove = didRemove
+        self.mayNotRemove = mayNotRemove
+    }
+}
+
+extension LockJournal {
+    /// Removes one of our own locks; a place that only appends may refuse, and a shared lock then
+    /// stays.
+    func remove(
+        _ id: Digest, from backend: any Backend, exclusive: Bool = false
+    ) throws(Failure) {
+        do throws(BackendError) {
+            try backend.remove(ObjectKey(.lock, id))
+            didRemove(id)
+        } catch {
+            guard case .refused = error, !exclusive else {
+                throw error.failure(at: backend.location)
+            }
+            mayNotRemove(id, error.failure(at: backend.location))
+        }
     }
 }
 

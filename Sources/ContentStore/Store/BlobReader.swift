@@ -11,7 +11,8 @@ package enum CopyState: Sendable, Equatable {
 
 /// Reads blobs: authenticates, decompresses and compares with the id.
 ///
-/// Every usable copy is tried before it gives up. Not for use by two threads at once.
+/// Every usable copy is tried before it gives up, then what the mirrors have. Not for use by two
+/// threads at once.
 package final class BlobReader {
     /// No blob of content is larger: readers of all versions hold a whole blob in memory.
     static let contentLimit = 512 << 20
@@ -61,40 +62,78 @@ package final class BlobReader {
                 output.removeSubrange(start...)
             }
         }
-        let locations = try store.index.readableLocations(id, type)
+        let readable = try store.index.readableLocations(id, type)
         var problems: [String] = []
         var kind = FailureClass.store
-        for location in locations {
-            let start = output.count
+        for location in readable {
             do throws(CopyProblem) {
-                try read(id, location, into: &output)
+                try readTwice(id, location, into: &output)
                 return
             } catch {
-                output.removeSubrange(start...)
                 try error.mark(id, type, location.pack, in: store.index)
                 if case .unknown(let failure) = error { kind = failure.kind }
                 problems.append("pack \(location.pack.short): \(error.failure)")
             }
         }
+        if problems.isEmpty { problems = ["no index file lists it, or its pack is gone"] }
+        if try readFromMirror(id, type, &problems, into: &output) { return }
         throw Failure(
             kind, "\(type.word) blob \(id.short) cannot be read from \(store.backend.location)",
-            cause: problems.isEmpty
-                ? "no index file lists it, or its pack is gone"
-                : problems.joined(separator: "; "))
+            cause: problems.joined(separator: "; "))
     }
 
-    private func read(
+    /// Reads the blob where a mirror has it; also where the store's own pack is gone or damaged.
+    private func readFromMirror(
+        _ id: Digest, _ type: BlobType, _ problems: inout [String], into output: inout [UInt8]
+    ) throws(Failure) -> Bool {
+        guard !store.mirrors.isEmpty else { return false }
+        let locations = try store.index.allLocations(id, type)
+        for mirror in store.mirrors {
+            for location in locations {
+                do throws(CopyProblem) {
+                    try read(id, location, from: mirror, into: &output)
+                    store.fallbacks.note(
+                        "blob \(id.short)", Int(location.storedLength), from: mirror,
+                        because: problems.first ?? "")
+                    return true
+                } catch {
+                    problems.append("mirror \(mirror.location): \(error.failure)")
+                }
+            }
+        }
+        return false
+    }
+
+    /// Reads from the store, once more before a copy counts as damaged: what is spoiled on the way
+    /// looks the same.
+    private func readTwice(
         _ id: Digest, _ location: BlobLocation, into output: inout [UInt8]
+    ) throws(CopyProblem) {
+        do throws(CopyProblem) {
+            return try read(id, location, from: store.backend, into: &output)
+        } catch {
+            guard case .damaged = error else { throw error }
+            (store.backend as? BlockCache)?.forget(location.pack)
+        }
+        try read(id, location, from: store.backend, into: &output)
+    }
+
+    /// Leaves `output` as it was when it throws.
+    private func read(
+        _ id: Digest, _ location: BlobLocation, from backend: any Backend,
+        into output: inout [UInt8]
     ) throws(CopyProblem) {
         guard location.contentLength <= BlobReader.contentLimit else {
             throw .damaged(
                 Failure(.store, "a blob of \(location.contentLength) bytes is too large"))
         }
-        let sealed = try fetch(location)
+        let sealed = try fetch(location, from: backend)
         defer { buffer = sealed }
+        let start = output.count
         do throws(Failure) {
             try open(sealed.span, id, location, into: &output)
         } catch {
+            output.removeSubrange(start...)
             throw .damaged(error)
         }
     }
@@ -118,16 +157,30 @@ package final class BlobReader {
     }
 
     /// The sealed bytes, in the reader's buffer: give it back after use.
-    private func fetch(_ location: BlobLocation) throws(CopyProblem) -> [UInt8] {
+    private func fetch(
+        _ location: BlobLocation, from backend: any Backend
+    ) throws(CopyProblem) -> [UInt8] {
         var sealed = take(&buffer)
         do throws(BackendError) {
             let end = location.offset + UInt64(location.storedLength)
-            try store.backend.read(
+            try backend.read(
                 ObjectKey(.pack, location.pack), location.offset..<end, into: &sealed)
             return sealed
         } catch {
-            throw CopyProblem(error, at: store.backend.location)
+            buffer = sealed
+            throw CopyProblem(error, at: backend.location)
         }
+    }
+
+    /// Whether the store's own copy is authentic; read once more before it counts as damaged.
+    private func authenticate(_ location: BlobLocation) throws(CopyProblem) {
+        for _ in 0..<2 {
+            let sealed = try fetch(location, from: store.backend)
+            defer { buffer = sealed }
+            if sealer.isAuthentic(sealed.span) { return }
+            (store.backend as? BlockCache)?.forget(location.pack)
+        }
+        throw .damaged(Failure(.store, "the MAC does not match"))
     }
 
     /// Whether the store can give this blob back, by reading and authenticating the sealed bytes
@@ -144,11 +197,7 @@ package final class BlobReader {
         for copy in try index.copies(id, type) where copy.isListed {
             let pack = copy.location.pack
             do throws(CopyProblem) {
-                let sealed = try fetch(copy.location)
-                defer { buffer = sealed }
-                guard sealer.isAuthentic(sealed.span) else {
-                    throw .damaged(Failure(.store, "the MAC does not match"))
-                }
+                try authenticate(copy.location)
             } catch {
                 try error.mark(id, type, pack, in: index)
                 switch error {

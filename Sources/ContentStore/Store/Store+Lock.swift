@@ -6,23 +6,31 @@ extension Store {
     /// Locks that crashed processes of this installation left are removed, exactly these; everybody
     /// else's are respected.
     ///
+    /// - Parameter mirror: lock this mirror of the store instead of the store itself.
     /// - Throws: a `locked` failure that names the holder.
     package func lock(
-        session: String, exclusive: Bool = false, program: String = LockFile.cistern
+        session: String, exclusive: Bool = false, program: String = LockFile.cistern,
+        mirror: (any Backend)? = nil
     ) throws(Failure) -> RepositoryLock {
+        let place = mirror ?? backend
         let abandoned = Set(try index.abandonedLocks())
-        let index = index
+        let (index, fallbacks) = (index, fallbacks)
         let journal = LockJournal(
             isOurs: { abandoned.contains($0) },
             willWrite: { id throws(Failure) in try index.journalLock(id, session: session) },
             // An entry that stays is found out the next time: there is no such lock any more.
-            didRemove: { id in try? index.forgetLock(id) })
+            didRemove: { id in try? index.forgetLock(id) },
+            mayNotRemove: { id, failure in
+                // It is of no further concern to us: the next run is not to try again.
+                try? index.forgetLock(id)
+                fallbacks.tell("the lock \(id.short) stays: \(failure)")
+            })
         var options = LockOptions()
         options.clock = clock
         // The pause between writing a lock and looking again is for stores whose listings lag.
-        if backend.location.hasPrefix("file:") { options.settleSeconds = 0 }
+        if place.location.hasPrefix("file:") { options.settleSeconds = 0 }
         return try RepositoryLock.take(
-            backend, key: key, exclusive: exclusive,
+            place, key: key, exclusive: exclusive,
             owner: LockOwner(
                 username: "cistern", uid: effectiveUserID, gid: effectiveGroupID, holder: holder,
                 program: program),

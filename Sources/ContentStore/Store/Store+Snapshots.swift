@@ -7,6 +7,22 @@ package struct StoredSnapshot: Sendable {
 }
 
 extension Store {
+    /// The longest snapshot file that is read, in bytes.
+    private static let snapshotLimit = 16 << 20
+
+    /// Stores the sealed snapshot `id`, durably.
+    ///
+    /// It is in `snapshots` from then on, also where listings lag.
+    package func put(snapshot id: Digest, _ sealed: [UInt8]) throws(Failure) {
+        let json = try UnpackedFile.open(sealed.span, expected: id, sealer: Sealer(key: key))
+        do throws(BackendError) {
+            try backend.put(ObjectKey(.snapshot, id), sealed.span)
+        } catch {
+            throw error.failure(at: backend.location)
+        }
+        try index.updateSnapshots(add: [(id, json)], remove: [])
+    }
+
     /// The snapshots of the store, oldest first.
     ///
     /// Those seen before come from the local cache.
@@ -25,11 +41,17 @@ extension Store {
                 at: backend.location)
         }
         var cached = try index.cachedSnapshots()
+        let gone = cached.keys.filter { !listed.contains($0) }
+        do throws(BackendError) {
+            for id in try unlisted(gone, .snapshot) { listed.insert(id) }
+        } catch {
+            throw error.failure(at: backend.location)
+        }
         let sealer = Sealer(key: key)
         var added: [(Digest, [UInt8])] = []
         for id in listed where cached[id] == nil {
             do {
-                let bytes = try backend.get(ObjectKey(.snapshot, id), limit: 16 << 20)
+                let bytes = try get(ObjectKey(.snapshot, id), limit: Store.snapshotLimit)
                 let json = try UnpackedFile.open(bytes.span, expected: id, sealer: sealer)
                 cached[id] = json
                 added.append((id, json))

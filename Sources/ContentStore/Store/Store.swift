@@ -5,7 +5,12 @@ package import Platform
 /// Opening reads the key and the configuration only. `refresh` brings the index up to date;
 /// `StoreSession` writes; `BlobReader` reads. Usable from any thread.
 package final class Store: Sendable {
+    /// The place that is written to, and that checks are about.
     package let backend: any Backend
+    /// Further places with the same objects, as far as they were copied; only read.
+    package let mirrors: [any Backend]
+    /// What was read from mirrors.
+    package let fallbacks: ReadFallbacks
     package let key: MasterKey
     package let configuration: RepositoryConfig
     package let index: BlobIndex
@@ -22,21 +27,31 @@ package final class Store: Sendable {
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }
 
+    /// All places that have the store's objects, the primary one first.
+    package var copies: [any Backend] { [backend] + mirrors }
+
     /// Opens the repository on `backend`.
     ///
     /// - Parameters:
+    ///   - mirrors: where to read what `backend` cannot give.
     ///   - stateDirectory: the folder of local state; the index is `stores/<id>.sqlite` in it.
     ///   - holder: who this process is, if not itself: tests play several hosts.
     /// - Throws: `Failure` naming the location: no repository there, a wrong password, an
     ///   unreadable key or configuration.
     package init(
-        backend: any Backend, password: [UInt8], stateDirectory: String,
-        clock: any WallClock = SystemClock(), holder: LockHolder = .current
+        backend: any Backend, mirrors: [any Backend] = [], password: [UInt8],
+        stateDirectory: String, clock: any WallClock = SystemClock(),
+        holder: LockHolder = .current, fallbacks: ReadFallbacks = ReadFallbacks()
     ) throws(Failure) {
         self.backend = backend
+        self.mirrors = mirrors
+        self.fallbacks = fallbacks
         self.holder = holder
         self.clock = clock
-        (key, configuration) = try Store.open(backend, password, stateDirectory)
+        let opened = try Store.open(
+            backend, mirrors: mirrors, password, stateDirectory, fallbacks)
+        key = opened.key
+        configuration = opened.configuration
         let seed = Array("cistern chunker 1".utf8) + key.bytes
         chunker = Chunker(key: SHA256Hasher.hash(seed.span).bytes)
         self.stateDirectory = stateDirectory
@@ -109,7 +124,7 @@ package final class Store: Sendable {
         try backend.list(.key) { _, _ in isEmpty = false }
         if isEmpty { return nil }
         do throws(Failure) {
-            return try unlock(backend, password).key
+            return try unlock(backend, password)
         } catch {
             if error.kind == .temporary { throw error }
             throw Failure(
@@ -118,41 +133,6 @@ package final class Store: Sendable {
                 hint: "A store was here or was begun with another password: name its password "
                     + "file, or another place")
         }
-    }
-
-    static func unlock(
-        _ backend: any Backend, _ password: [UInt8]
-    ) throws(Failure) -> (key: MasterKey, file: [UInt8]) {
-        var names: [Digest] = []
-        do {
-            try backend.list(.key) { id, _ in names.append(id) }
-        } catch {
-            throw Failure(
-                .store, "the store \(backend.location) cannot be reached", wrapping: error,
-                at: backend.location)
-        }
-        guard !names.isEmpty else {
-            throw Failure(
-                .store, "there is no store at \(backend.location)",
-                hint: "`cistern store init` makes one")
-        }
-        var last: Failure?
-        for name in names.sorted() {
-            do {
-                let bytes = try backend.get(ObjectKey(.key, name), limit: 1 << 20)
-                return (try KeyFile.open(bytes, name: name, password: password), bytes)
-            } catch {
-                let failure = Failure(
-                    .store, "key \(name.short)", wrapping: error, at: backend.location)
-                // Of a key that could not be read nobody knows whether the password opens it.
-                if failure.kind == .temporary { throw failure }
-                // A damaged key file tells more than that the password is another key's.
-                if last == nil || failure.kind == .store { last = failure }
-            }
-        }
-        throw Failure(
-            .usage, "no key of the store \(backend.location) opens with this password",
-            cause: last?.description)
     }
 
     // MARK: Bringing the index up to date
@@ -170,14 +150,16 @@ package final class Store: Sendable {
         do {
             try syncIndexFiles(unreadable: unreadable)
             try adoptAbandonedPacks(session: session)
-            return try index.updatePresence { each in
-                var failed: Failure?
-                try backend.list(.pack) { id, size in
-                    guard failed == nil else { return }
-                    do throws(Failure) { try each(id, size) } catch { failed = error }
-                }
-                if let failed { throw failed }
-            }
+            return try index.updatePresence(
+                list: { each in
+                    var failed: Failure?
+                    try backend.list(.pack) { id, size in
+                        guard failed == nil else { return }
+                        do throws(Failure) { try each(id, size) } catch { failed = error }
+                    }
+                    if let failed { throw failed }
+                },
+                confirm: { id in try backend.size(ObjectKey(.pack, id)) })
         } catch {
             throw Failure(
                 .store, "the index of the store \(backend.location) cannot be read",
@@ -201,6 +183,7 @@ package final class Store: Sendable {
             let known = try index.knownIndexFiles()
             var listed = Set<Digest>()
             try backend.list(.index) { id, _ in listed.insert(id) }
+            for file in try unlisted(known.subtracting(listed), .index) { listed.insert(file) }
             let sealer = Sealer(key: key)
             // What a new copy finds there is not new to the store.
             let seen = known.isEmpty ? 0 : clock.now().seconds
@@ -223,6 +206,22 @@ package final class Store: Sendable {
         }
     }
 
+    /// Those of `gone`, which were in the store and are not in its listing, that are there all the
+    /// same: on some stores a listing lags behind.
+    ///
+    /// Beyond a number that no lag explains the listing is believed.
+    func unlisted(
+        _ gone: some Collection<Digest>, _ kind: ObjectKind
+    ) throws(BackendError) -> [Digest] {
+        guard gone.count <= Store.confirmedObjects else { return [] }
+        var there: [Digest] = []
+        for id in gone where try backend.size(ObjectKey(kind, id)) != nil { there.append(id) }
+        return there
+    }
+
+    /// How many objects that a listing lacks are asked for one by one.
+    static let confirmedObjects = 1000
+
     /// Removes what writers that were killed more than a day ago left half written, once a day.
     ///
     /// For those who write: a store that is only read is left as it is.
@@ -241,10 +240,43 @@ package final class Store: Sendable {
 
     private static let tidyInterval: Int64 = 86400
 
+    /// A whole object that is named by its bytes, from the store or, when it is damaged or the
+    /// place is away, from the first mirror that has it good.
+    ///
+    /// - Throws: the store's own error; `.missing` at once, because mirrors keep for a while what
+    ///   was removed.
+    package func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
+        func isGood(_ bytes: [UInt8]) -> Bool { SHA256Hasher.hash(bytes.span) == key.id }
+        let own: Result<[UInt8], BackendError>
+        do throws(BackendError) {
+            own = .success(try backend.get(key, limit: limit))
+        } catch {
+            own = .failure(error)
+        }
+        var cause = "its SHA-256 is not its name"
+        switch own {
+        case .success(let bytes):
+            // Without mirrors the reader finds out by itself.
+            if mirrors.isEmpty || isGood(bytes) { return bytes }
+        case .failure(.missing):
+            throw .missing(key)
+        case .failure(let error):
+            cause = error.failure(at: location).description
+        }
+        for mirror in mirrors {
+            guard let bytes = try? mirror.get(key, limit: limit), isGood(bytes) else { continue }
+            fallbacks.note("\(key)", bytes.count, from: mirror, because: cause)
+            return bytes
+        }
+        return try own.get()
+    }
+
+    private var location: String { backend.location }
+
     private func load(indexFile id: Digest, _ sealer: Sealer, seen: Int64) throws {
         let bytes: [UInt8]
         do {
-            bytes = try backend.get(ObjectKey(.index, id), limit: Store.indexFileLimit)
+            bytes = try get(ObjectKey(.index, id), limit: Store.indexFileLimit)
         } catch BackendError.missing {
             // Replaced by another writer's since the listing: the next refresh sees the new one.
             return

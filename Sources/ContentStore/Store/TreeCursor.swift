@@ -17,9 +17,9 @@ package final class TreeCursor {
     ///
     /// - Throws: `Failure` when no copy of it can be read.
     package init(_ id: Digest, reader: BlobReader, store: Store) throws(Failure) {
-        let locations = try store.index.readableLocations(id, .tree)
-        if let large = locations.first, large.contentLength > TreeCursor.smallTree {
-            stream = try LargeBlobReader.open(id, locations, store: store)
+        let first = try store.index.allLocations(id, .tree).first
+        if let first, first.contentLength > TreeCursor.smallTree {
+            stream = try LargeBlobReader.open(id, store: store)
         } else {
             var plain: [UInt8] = []
             try reader.read(id, .tree, into: &plain)
@@ -49,7 +49,7 @@ final class LargeBlobReader {
     private static let pieceSize: UInt64 = 64 << 10
 
     private let id: Digest
-    private let store: Store
+    private let backend: any Backend
     private let location: BlobLocation
     private let opener: StreamOpener
     private let decompressor: ZstdStreamDecompressor?
@@ -57,39 +57,61 @@ final class LargeBlobReader {
     private var offset: UInt64
     private let end: UInt64
 
-    /// Opens the first of `locations` that is authentic.
-    static func open(
-        _ id: Digest, _ locations: [BlobLocation], store: Store
-    ) throws(Failure) -> LargeBlobReader {
+    /// Opens the first copy of the tree that is authentic, or what a mirror has of one.
+    static func open(_ id: Digest, store: Store) throws(Failure) -> LargeBlobReader {
         var problems: [String] = []
-        for location in locations {
-            do throws(CopyProblem) {
-                return try LargeBlobReader(id, location, store)
-            } catch {
-                try error.mark(id, .tree, location.pack, in: store.index)
-                problems.append("pack \(location.pack.short): \(error.failure)")
+        for location in try store.index.readableLocations(id, .tree) {
+            // Once more before it counts as damaged: what is spoiled on the way looks the same.
+            for isLast in [false, true] {
+                do throws(CopyProblem) {
+                    return try LargeBlobReader(id, location, store, store.backend)
+                } catch {
+                    if case .damaged = error, !isLast {
+                        (store.backend as? BlockCache)?.forget(location.pack)
+                        continue
+                    }
+                    try error.mark(id, .tree, location.pack, in: store.index)
+                    problems.append("pack \(location.pack.short): \(error.failure)")
+                    break
+                }
+            }
+        }
+        if problems.isEmpty { problems = ["no index file lists it, or its pack is gone"] }
+        for mirror in store.mirrors {
+            for location in try store.index.allLocations(id, .tree) {
+                do throws(CopyProblem) {
+                    let reader = try LargeBlobReader(id, location, store, mirror)
+                    store.fallbacks.note(
+                        "tree \(id.short)", Int(location.storedLength), from: mirror,
+                        because: problems.first ?? "")
+                    return reader
+                } catch {
+                    problems.append("mirror \(mirror.location): \(error.failure)")
+                }
             }
         }
         throw Failure(
             .store, "tree \(id.short) cannot be read", cause: problems.joined(separator: "; "))
     }
 
-    private init(_ id: Digest, _ location: BlobLocation, _ store: Store) throws(CopyProblem) {
+    private init(
+        _ id: Digest, _ location: BlobLocation, _ store: Store, _ backend: any Backend
+    ) throws(CopyProblem) {
         self.id = id
-        self.store = store
+        self.backend = backend
         self.location = location
         let start = location.offset
         let stop = start + UInt64(location.storedLength)
-        let iv = try LargeBlobReader.read(store, location, start..<(start + 16))
+        let iv = try LargeBlobReader.read(backend, location, start..<(start + 16))
         let verifier = try LargeBlobReader.opener(store, iv)
         var at = start + 16
         while at < stop - 16 {
             let next = min(at + LargeBlobReader.pieceSize, stop - 16)
-            let piece = try LargeBlobReader.read(store, location, at..<next)
+            let piece = try LargeBlobReader.read(backend, location, at..<next)
             verifier.verify(piece.span)
             at = next
         }
-        let tag = try LargeBlobReader.read(store, location, at..<stop)
+        let tag = try LargeBlobReader.read(backend, location, at..<stop)
         guard verifier.finish(tag.span) else {
             throw .damaged(Failure(.store, "the MAC does not match"))
         }
@@ -110,13 +132,13 @@ final class LargeBlobReader {
     }
 
     private static func read(
-        _ store: Store, _ location: BlobLocation, _ range: Range<UInt64>
+        _ backend: any Backend, _ location: BlobLocation, _ range: Range<UInt64>
     ) throws(CopyProblem) -> [UInt8] {
         var bytes: [UInt8] = []
         do throws(BackendError) {
-            try store.backend.read(ObjectKey(.pack, location.pack), range, into: &bytes)
+            try backend.read(ObjectKey(.pack, location.pack), range, into: &bytes)
         } catch {
-            throw CopyProblem(error, at: store.backend.location)
+            throw CopyProblem(error, at: backend.location)
         }
         return bytes
     }
@@ -127,7 +149,7 @@ final class LargeBlobReader {
             let next = min(offset + LargeBlobReader.pieceSize, end)
             let sealed: [UInt8]
             do throws(CopyProblem) {
-                sealed = try LargeBlobReader.read(store, location, offset..<next)
+                sealed = try LargeBlobReader.read(backend, location, offset..<next)
             } catch {
                 throw error.failure
             }
@@ -145,7 +167,8 @@ final class LargeBlobReader {
             if !plain.isEmpty { return plain }
         }
         guard hasher.finish() == id else {
-            throw Failure(.store, "tree \(id.short) is not what its id says")
+            // All of it was authentic in the first pass: the second brought something else.
+            throw Failure(.temporary, "tree \(id.short) is not what its id says")
         }
         return nil
     }

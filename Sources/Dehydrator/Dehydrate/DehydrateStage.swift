@@ -258,7 +258,7 @@ package final class DehydrateStage: Stage {
         if pending == nil { try snapshot.save(to: state) }
         CrashPoint.reached("snapshot-journalled")
         try session.confirmLock()
-        try store.backend.put(ObjectKey(.snapshot, snapshot.id), snapshot.sealed.span)
+        try store.put(snapshot: snapshot.id, snapshot.sealed)
         return snapshot.id
     }
 

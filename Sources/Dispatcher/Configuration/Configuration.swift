@@ -8,7 +8,7 @@ package struct StoreSettings: Sendable, Equatable, Codable {
     package var passwordFile: String?
     /// A program that prints the password, and its arguments; nil for a file.
     package var passwordCommand: [String]?
-    /// URLs of further backends with the same objects.
+    /// URLs of further backends with the same objects, as `url`.
     package var mirrors: [String]
     /// How stores that are not on a disk are reached.
     package var network: NetworkSettings

@@ -47,6 +47,10 @@ extension ConfigurationBuilder {
         if let store, let path = try? BackendURL.parse(store.url, in: folder).localPath {
             places.append(("store", Path.canonical(path)))
         }
+        for mirror in store?.mirrors ?? [] {
+            guard let path = try? BackendURL.parse(mirror, in: folder).localPath else { continue }
+            places.append(("mirror", Path.canonical(path)))
+        }
         for module in modules {
             for (what, place) in places {
                 if Path.contains(module.canonical, place) {
@@ -62,11 +66,11 @@ extension ConfigurationBuilder {
                 }
             }
         }
-        guard places.count == 2 else { return }
-        let (inner, other) = (places[0].1, places[1].1)
-        if Path.contains(inner, other) || Path.contains(other, inner) {
+        let inner = places[0].1
+        for (what, other) in places.dropFirst()
+        where Path.contains(inner, other) || Path.contains(other, inner) {
             reader.error(
-                storePlace, "state and store share a place: \(inner) and \(other)",
+                storePlace, "state and \(what) share a place: \(inner) and \(other)",
                 "give each a folder of its own")
         }
     }

@@ -14,7 +14,7 @@ extension ConfigurationBuilder {
         }
         guard let entries = reader.mapping(entry.value, "`store`", allowed: Self.storeKeys)
         else { return nil }
-        if let mirrors = entries["mirrors"] { checkMirrors(mirrors.value) }
+        let mirrors = entries["mirrors"].map { mirrorURLs($0.value) } ?? []
         let password = entries["password_file"].flatMap { path($0.value, "`password_file`") }
         let command = entries["password_command"].flatMap { passwordCommand($0.value) }
         if let second = entries["password_command"], entries["password_file"] != nil {
@@ -30,9 +30,10 @@ extension ConfigurationBuilder {
         guard let text = reader.text(url.value, "`url` of the store"),
             let location = storeURL(text, url.value.place)
         else { return nil }
+        checkMirrors(mirrors, of: location)
         return StoreSettings(
-            url: location, passwordFile: password, passwordCommand: command, mirrors: [],
-            network: network)
+            url: location, passwordFile: password, passwordCommand: command,
+            mirrors: mirrors.map(\.url), network: network)
     }
 
     /// A list of a program and its arguments; a text alone would ask for a shell.
@@ -78,16 +79,44 @@ extension ConfigurationBuilder {
 
     private mutating func storeURL(_ text: String, _ place: Place) -> String? {
         do throws(Failure) {
-            return try BackendURL.parse(text, in: folder).description
+            return try BackendURL.parse(text, in: folder).configured
         } catch {
             reader.error(place, error.message, error.hint)
             return nil
         }
     }
 
-    private mutating func checkMirrors(_ node: YAMLNode) {
-        guard let items = reader.texts(node, "`mirrors`"), let first = items.first else { return }
-        reader.error(
-            first.place, "mirrors are not supported by this version", "allowed: mirrors: []")
+    private mutating func mirrorURLs(_ node: YAMLNode) -> [(url: String, place: Place)] {
+        var urls: [(url: String, place: Place)] = []
+        for item in reader.texts(node, "`mirrors`") ?? [] {
+            guard let text = reader.text(item, "each of `mirrors`"),
+                let url = storeURL(text, item.place)
+            else { continue }
+            urls.append((url, item.place))
+        }
+        return urls
+    }
+
+    /// A mirror of the same place would protect from nothing.
+    private mutating func checkMirrors(
+        _ mirrors: [(url: String, place: Place)], of store: String
+    ) {
+        var seen = [(store, "the store")]
+        for (url, place) in mirrors {
+            if let other = seen.first(where: { overlap($0.0, url) }) {
+                reader.error(
+                    place, "the mirror shares a place with \(other.1)",
+                    "give each mirror a place of its own, on another disk or machine")
+            }
+            seen.append((url, "another mirror"))
+        }
+    }
+
+    private func overlap(_ x: String, _ y: String) -> Bool {
+        let places = [x, y].map { url in
+            (try? BackendURL.parse(url, in: folder).localPath).map { Path.canonical($0) }
+        }
+        guard let a = places[0], let b = places[1] else { return x == y }
+        return Path.contains(a, b) || Path.contains(b, a)
     }
 }

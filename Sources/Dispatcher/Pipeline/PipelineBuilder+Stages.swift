@@ -1,7 +1,9 @@
 /// The `stages` list: each item is a stage's name, or its name with options.
 extension PipelineBuilder {
-    static let stageNames = StageKind.allCases.map(\.rawValue)
-    static let laterStages = ["hydrate", "mirror", "scrub"]
+    static let stageNames = StageKind.allCases.map(\.rawValue) + [mirrorStage]
+    /// The stage that comes once, for the store, when all modules are through the others.
+    static let mirrorStage = "mirror"
+    static let laterStages = ["hydrate", "scrub"]
 
     mutating func readStages(_ entry: YAMLNode.Entry?, _ place: Place) -> [StageDefinition] {
         let example = "stages: [manifest, check, repair, dehydrate]"
@@ -9,16 +11,26 @@ extension PipelineBuilder {
             reader.error(place, "`stages` is missing", example)
             return []
         }
-        guard case .sequence(let items) = entry.value.content, !items.isEmpty else {
+        guard case .sequence(let all) = entry.value.content, !all.isEmpty else {
             reader.error(entry.value.place, "`stages` must be a list of stages", example)
             return []
         }
         var stages: [(stage: StageDefinition, place: Place)] = []
+        var items = all[...]
+        if let last = items.last, case .scalar(Self.mirrorStage, _) = last.content {
+            endsWithMirror = true
+            items.removeLast()
+        }
         for item in items {
             if let stage = readStage(item) { stages.append((stage, item.place)) }
         }
         // The order is only judged when every stage is known: else it would blame the wrong one.
         if stages.count == items.count { checkOrder(stages) }
+        if items.isEmpty {
+            reader.error(
+                entry.value.place, "`mirror` is the only stage",
+                "`cistern store mirror` does it alone")
+        }
         return stages.map(\.stage)
     }
 
@@ -53,6 +65,11 @@ extension PipelineBuilder {
         case .prune:
             _ = reader.mapping(options, "stage `prune`", allowed: [])
             return .prune
+        case nil where name == Self.mirrorStage:
+            reader.error(
+                place, "stage `mirror` comes last, once and without options",
+                "it copies the store when all modules are done")
+            return nil
         case nil:
             let allowed = "allowed: \(Self.stageNames.joined(separator: ", "))"
             if Self.laterStages.contains(name) {

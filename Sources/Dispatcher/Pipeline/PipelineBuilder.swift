@@ -7,6 +7,8 @@ struct PipelineBuilder {
     var reader: NodeReader
     /// The configured modules, if they are known.
     var known: [ModuleDefinition]?
+    /// Whether the last stage is `mirror`.
+    var endsWithMirror = false
 
     init(path: String, reader: NodeReader) {
         self.path = path
@@ -41,7 +43,7 @@ struct PipelineBuilder {
         let pipeline = PipelineDefinition(
             name: name, modules: modules, stages: stages, workers: workers, keepRuns: keepRuns,
             stallTimeout: stall ?? PipelineDefinition.defaultStallTimeout,
-            retry: retry ?? RetryPolicy())
+            retry: retry ?? RetryPolicy(), mirror: endsWithMirror ? true : nil)
         return (pipeline, reader.problems)
     }
 

@@ -16,6 +16,8 @@ package struct PipelineDefinition: Sendable, Hashable, Codable {
     package var stallTimeout: Int
     /// How often and when failed jobs are tried again.
     package var retry: RetryPolicy
+    /// Whether the store's mirrors are brought up to date at the end; nil: no.
+    package var mirror: Bool?
 
     /// The default of `stall_timeout`: five minutes.
     package static let defaultStallTimeout = 300
@@ -24,7 +26,7 @@ package struct PipelineDefinition: Sendable, Hashable, Codable {
     package init(
         name: String, modules: [Glob], stages: [StageDefinition], workers: Int? = nil,
         keepRuns: Int? = nil, stallTimeout: Int = PipelineDefinition.defaultStallTimeout,
-        retry: RetryPolicy = RetryPolicy()
+        retry: RetryPolicy = RetryPolicy(), mirror: Bool? = nil
     ) {
         self.name = name
         self.modules = modules
@@ -33,6 +35,7 @@ package struct PipelineDefinition: Sendable, Hashable, Codable {
         self.keepRuns = keepRuns
         self.stallTimeout = stallTimeout
         self.retry = retry
+        self.mirror = mirror
     }
 
     /// Those of `modules` that one of the patterns matches, in their order.

@@ -43,9 +43,13 @@ struct ConfigCheck: ParsableCommand {
 
     private func check(_ file: String) throws(Failure) -> Report {
         let (configuration, found) = try Configuration.check(file)
+        // Without a user and password that may be in it.
+        let store = try configuration.map { configuration throws(Failure) in
+            try BackendURL.parse(configuration.store.url, in: configuration.folder).description
+        }
         var report = Report(
             file: file, ok: configuration != nil, problems: found, state: configuration?.state,
-            store: configuration?.store.url, workers: configuration?.workers,
+            store: store, workers: configuration?.workers,
             keepRuns: configuration?.keepRuns, modules: configuration?.modules ?? [],
             pipelines: [])
         let folder = Path.folder(of: Path.absolute(file, in: Path.working))

@@ -55,7 +55,7 @@ struct HydrateCommand: ParsableCommand {
         let (target, lock) = try target(configuration)
         defer { withExtendedLifetime(lock) {} }
         Interruption.install()
-        let handle = try StoreHandle.open(configuration)
+        let handle = try StoreHandle.openForReading(configuration)
         let store = handle.store
         let found = try store.snapshot(snapshot, module: module)
         let root = try SnapshotRoot.find(
@@ -64,7 +64,7 @@ struct HydrateCommand: ParsableCommand {
             store: store, target: target, options: HydrateOptions(delete: delete, verify: verify))
         let result = try hydrator.hydrate(tree: root.subtree, node: root.node)
         try handle.close()
-        try report(result, found, target)
+        try report(result, found, target, store.fallbacks.totals.objects)
     }
 
     /// The target; when it is the module's own directory nobody else may work on it meanwhile.
@@ -75,7 +75,8 @@ struct HydrateCommand: ParsableCommand {
     }
 
     private func report(
-        _ result: HydrateResult, _ snapshot: StoredSnapshot, _ target: String
+        _ result: HydrateResult, _ snapshot: StoredSnapshot, _ target: String,
+        _ fromMirrors: Int
     ) throws {
         for failure in result.failures { Print.note(failure) }
         if output.json {
@@ -84,12 +85,18 @@ struct HydrateCommand: ParsableCommand {
                     Document(
                         snapshot: snapshot.id.description, target: target, files: result.files,
                         bytes: result.bytes, unchanged: result.unchanged, others: result.others,
-                        deleted: result.deleted, failed: result.failed)))
+                        deleted: result.deleted, failed: result.failed,
+                        readFromMirrors: fromMirrors)))
         } else {
             let bytes = Format.bytes(Int64(result.bytes))
             try Print.line(
                 "snapshot \(snapshot.id.short) in \(target): \(result.files) files written "
                     + "(\(bytes)), \(result.unchanged) unchanged, \(result.deleted) removed")
+            if fromMirrors > 0 {
+                try Print.line(
+                    "\(fromMirrors) objects came from mirrors: "
+                        + "`cistern store check` tells what the store lacks")
+            }
         }
         guard result.failed > 0 else { return }
         Print.note("\(result.failed) entries could not be made")
@@ -105,5 +112,7 @@ struct HydrateCommand: ParsableCommand {
         var others: UInt64
         var deleted: UInt64
         var failed: UInt64
+        /// Objects that the store itself could not give.
+        var readFromMirrors: Int
     }
 }

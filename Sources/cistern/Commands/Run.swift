@@ -55,8 +55,29 @@ struct RunCommand: ParsableCommand {
         let report = try dispatcher.run(
             request, workers: workers, fallbackWorkers: configuration.workers)
         StoreHandle.removeAbandonedLocks(configuration)
+        let mirrorCode = mirror(request.pipeline, report, configuration)
         try reporter.finish(report)
         try end(report)
+        if mirrorCode != 0 { throw ExitCode(mirrorCode) }
+    }
+
+    /// The pipeline's last stage, once for all modules: what became of them does not matter to it.
+    ///
+    /// - Returns: an exit code; a mirror that is away is no failure of the run's modules.
+    private func mirror(
+        _ pipeline: PipelineDefinition, _ report: RunReport, _ configuration: Configuration
+    ) -> Int32 {
+        guard pipeline.mirror == true, case .over = report.ending else { return 0 }
+        do throws(Failure) {
+            let reports = try StoreMirrors.bringUpToDate(configuration)
+            for report in reports { Print.note(report.text) }
+            return reports.allSatisfy(\.isComplete) ? 0 : Exit.partly
+        } catch {
+            Print.note("the mirrors are not up to date: \(error)")
+            guard error.kind == .cancelled else { return Exit.partly }
+            // As for the run itself: after SIGTERM the next one goes on.
+            return Interruption.requested == Signal.interrupt ? Exit.cancelled : 0
+        }
     }
 
     private func makeRequest(_ configuration: Configuration) throws(Failure) -> RunRequest {

@@ -34,7 +34,7 @@ struct Snapshots: ParsableCommand {
 
     func run() throws {
         let configuration = try config.load()
-        let handle = try StoreHandle.open(configuration)
+        let handle = try StoreHandle.openForReading(configuration)
         let found: [StoredSnapshot]
         if let module {
             found = try handle.store.snapshots(of: module)

@@ -11,7 +11,8 @@ struct StoreCommand: ParsableCommand {
         discussion:
             "The store is a restic repository: restic reads it with the same password file.",
         subcommands: [
-            StoreInit.self, StoreInfo.self, StoreCheckCommand.self, StoreKeyCommand.self,
+            StoreInit.self, StoreInfo.self, StoreCheckCommand.self, StoreMirror.self,
+            StoreKeyCommand.self,
         ])
 }
 
@@ -72,6 +73,7 @@ struct StoreInfo: ParsableCommand {
         var packsMissing = 0
         var packBytes: UInt64 = 0
         var blobs: Int
+        var mirrors: [MirrorDocument] = []
     }
 
     func run() throws {
@@ -90,6 +92,8 @@ struct StoreInfo: ParsableCommand {
             if present { document.packBytes += size } else { document.packsMissing += 1 }
         }
         try handle.close()
+        let records = StoreMirrors.records(configuration)
+        document.mirrors = records.map { MirrorDocument($0) }
         if output.json { return try Print.out(JSON.document(document)) }
         let missing =
             document.packsMissing > 0
@@ -108,5 +112,8 @@ struct StoreInfo: ParsableCommand {
             index files    \(Format.count(Int64(document.indexFiles)))
 
             """)
+        for record in records {
+            try Print.line("mirror         \(record.location): \(StoreMirrors.state(record))")
+        }
     }
 }

@@ -7,6 +7,8 @@ import Testing
 /// A directory for one test, removed at its end.
 final class ScratchFolder {
     let path: String
+    /// What has to live as long as the folder.
+    var keeps: [AnyObject] = []
 
     init() throws {
         path = NSTemporaryDirectory() + "cistern-store-" + UUID().uuidString
@@ -21,24 +23,30 @@ final class ScratchFolder {
 
 /// The implementations that every test of the suite runs on.
 enum BackendImplementation: String, CaseIterable, Sendable {
-    case file, memory, s3
+    case file, memory, s3, rest
 
     /// Those that this machine can run.
     static let allCases: [BackendImplementation] =
         [.file, .memory] + (S3Server.isThere ? [.s3] : [])
+        + (RcloneServer.isThere ? [.rest] : [])
 
     func make(in folder: ScratchFolder) throws -> any Backend {
         switch self {
-        case .file: try FileBackend(path: folder.path + "/store", create: true)
-        case .memory: MemoryBackend()
-        case .s3: try S3Bench().backend
+        case .file: return try FileBackend(path: folder.path + "/store", create: true)
+        case .memory: return MemoryBackend()
+        case .s3: return try S3Bench().backend
+        case .rest:
+            let server = try RcloneServer()
+            folder.keeps.append(server)
+            // What is written over at the same time looks cut off to who reads it there.
+            return RetryingBackend(try server.backend())
         }
     }
 
     /// Puts other bytes in the place of an object's, as rot or a foreign hand does.
     func damage(_ backend: any Backend, _ key: ObjectKey, _ bytes: [UInt8]) throws {
         switch self {
-        case .file, .memory: try backend.put(key, bytes.span)
+        case .file, .memory, .rest: try backend.put(key, bytes.span)
         // Under its name a server does not take other bytes.
         case .s3: try S3Bench(backend as? S3Backend).putRaw(key.path, bytes)
         }

@@ -67,7 +67,7 @@ private let web = "modules: [{name: web, path: ./web}]\n"
             store:
               url: file:store
               password_file: secret/key
-              mirrors: []
+              mirrors: [file:second, "file:/third"]
             modules:
               - {name: web, path: web, exclude: ["*.tmp", cache/], one_file_system: true}
               - {name: mail, path: \(folder("mail"))}
@@ -80,7 +80,8 @@ private let web = "modules: [{name: web, path: ./web}]\n"
         #expect(
             configuration.store
                 == StoreSettings(
-                    url: "file:\(base)/store", passwordFile: "\(base)/secret/key", mirrors: []))
+                    url: "file:\(base)/store", passwordFile: "\(base)/secret/key",
+                    mirrors: ["file:\(base)/second", "file:/third"]))
         #expect(
             configuration.modules == [
                 ModuleDefinition(name: "mail", path: "\(base)/mail"),
@@ -261,10 +262,18 @@ private let configurationMistakes: [Mistake] = [
         "store: {url: file:s, s3: {regoin: x}}\n" + web, 1, 27, "unknown key `regoin`",
         "did you mean `region`?"),
     Mistake("store: {url: file:s, s3: {path_style: 7}}\n" + web, 1, 39, "true or false"),
-    Mistake("store: {url: rest:http://h}\n" + web, 1, 14, "`rest:` are not supported"),
+    Mistake("store: {url: rest:h}\n" + web, 1, 14, "the rest: URL of the store cannot be used"),
+    Mistake("store: {url: 'rest:http://u:%zz@h/'}\n" + web, 1, 14, "the rest: URL"),
     Mistake(
-        "store: {url: file:./store, mirrors: [file:./b]}\n" + web, 1, 38,
-        "mirrors are not supported"),
+        "store: {url: file:./store, mirrors: [file:./store/b]}\n" + web, 1, 38,
+        "the mirror shares a place with the store"),
+    Mistake(
+        "store: {url: file:./store, mirrors: [file:b, file:b]}\n" + web, 1, 46,
+        "shares a place with another mirror"),
+    Mistake("store: {url: file:./store, mirrors: [ftp:b]}\n" + web, 1, 38, "unknown kind"),
+    Mistake(
+        "store: {url: file:./store, mirrors: [file:./state/m]}\n" + web, 1, 1,
+        "state and mirror share a place"),
     Mistake(
         "store: {url: file:./store, pasword_file: k}\n" + web, 1, 28,
         "unknown key `pasword_file`", "did you mean `password_file`?"),

@@ -117,6 +117,9 @@ private let pipelineMistakes: [Mistake] = [
     Mistake(head + "stages: [manifest, repair]\n", 3, 20, "needs `check`"),
     Mistake(head + "stages: [manifest, dehydrate, check]\n", 3, 31, "comes too late"),
     Mistake(head + "stages: [manifest, check, check]\n", 3, 27, "comes twice"),
+    Mistake(head + "stages: [manifest, mirror, check]\n", 3, 20, "`mirror` comes last"),
+    Mistake(head + "stages: [manifest, mirror, mirror]\n", 3, 20, "`mirror` comes last"),
+    Mistake(head + "stages: [mirror]\n", 3, 9, "`mirror` is the only stage"),
     Mistake(head + "stages: [{manifest: {}, check: {}}]\n", 3, 10, "a stage has one name"),
     Mistake(head + "stages: [[manifest]]\n", 3, 10, "a stage cannot be a list"),
     Mistake(

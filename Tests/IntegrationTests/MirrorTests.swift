@@ -1,0 +1,169 @@
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+/// `cistern store mirror` with real folders, processes and restic.
+@Suite(.temporaryFolder) struct MirrorTests {
+    private static let pipeline = """
+        name: mirrored
+        modules: ["*"]
+        stages:
+          - manifest
+          - check
+          - dehydrate
+          - mirror
+
+        """
+
+    /// A fleet with mirrors in folders beside it.
+    private func scene(mirrors: [String] = ["mirror"], files: Int = 300) throws -> (Scene, [String])
+    {
+        let scene = try Scene(pipelines: ["mirrored": Self.pipeline]) { corpus, path in
+            try corpus.small("\(path)/small", count: files)
+            try corpus.large("\(path)/large", count: 2, size: 9 << 20)
+        }
+        let paths = try mirrors.map { try folder()($0) }
+        try scene.fleet.mirror(to: paths.map { "file:\($0)" })
+        return (scene, paths)
+    }
+
+    private func objects(_ place: String) throws -> Set<String> {
+        var names: Set<String> = []
+        for kind in ["keys", "data", "index", "snapshots"] {
+            let found = FileManager.default.enumerator(atPath: "\(place)/\(kind)")
+            while let name = found?.nextObject() as? String {
+                let isFile = found?.fileAttributes?[.type] as? FileAttributeType == .typeRegular
+                if isFile && !name.contains("-tmp-") { names.insert("\(kind)/\(name)") }
+            }
+        }
+        return names
+    }
+
+    /// restic finds nothing wrong; without a lock, because a killed process may have left one.
+    private func judge(_ mirror: String, _ fleet: Fleet) throws {
+        let restic = try #require(Restic.all.first, "restic is not installed")
+        let result = try restic.command(
+            ["check", "--read-data", "--no-lock"], store: mirror, passwordFile: fleet.passwordFile
+        ).run().expect()
+        #expect(result.text.contains("no errors were found"), "\(result)")
+    }
+
+    @Test func thePipelineEndsWithIt() throws {
+        let (scene, mirrors) = try scene(mirrors: ["mirror", "second"])
+        try scene.fleet.cistern("run", "mirrored")
+        for mirror in mirrors {
+            #expect(try objects(mirror) == objects(scene.fleet.store))
+            try judge(mirror, scene.fleet)
+        }
+        var info = try JSON(scene.fleet.cistern("store", "info", "--json").output)
+        #expect(info["mirrors"].array.count == 2)
+        #expect(info["mirrors"][0]["missing_objects"].integer == 0)
+        // One that is away stops neither the modules nor the other mirror, and its lag is told.
+        try FileManager.default.moveItem(atPath: mirrors[0], toPath: mirrors[0] + "-away")
+        var corpus = Corpus(seed: 8)
+        _ = try corpus.churn(scene.module + "/small")
+        let run = try scene.fleet.cistern("run", "mirrored", expecting: 3)
+        #expect(run.errorText.contains("is its disk mounted?"), "\(run)")
+        #expect(try objects(mirrors[1]) == objects(scene.fleet.store))
+        info = try JSON(scene.fleet.cistern("store", "info", "--json").output)
+        #expect(info["mirrors"][0]["lagging_since_ns"].integer != nil)
+        #expect(info["mirrors"][0]["error"].string?.contains("not there") == true)
+        #expect(info["mirrors"][1]["lagging_since_ns"].integer == nil)
+        // It is not made anew in its place, and catches up when it is back.
+        #expect(!FileManager.default.fileExists(atPath: mirrors[0]))
+        try FileManager.default.moveItem(atPath: mirrors[0] + "-away", toPath: mirrors[0])
+        let status = try scene.fleet.cistern("store", "mirror", "--status", expecting: 3)
+        #expect(status.text.contains("lacks"), "\(status)")
+        let report = try JSON(scene.fleet.cistern("store", "mirror", "--json").output)
+        #expect(
+            report["ok"].bool == true && (report["mirrors"][0]["copied_objects"].integer ?? 0) > 0)
+        try scene.fleet.cistern("store", "mirror", "--status")
+        #expect(try objects(mirrors[0]) == objects(scene.fleet.store))
+    }
+
+    /// Dies at each point between two durable steps; the next run ends with an equal mirror, and
+    /// restic finds nothing wrong at any time.
+    @Test func killedAtEachStep() throws {
+        let (scene, mirrors) = try scene(files: 60)
+        try scene.fleet.cistern("dehydrate", "data")
+        var corpus = Corpus(seed: 5)
+        _ = try corpus.churn(scene.module + "/small")
+        try scene.fleet.cistern("dehydrate", "data")
+        let log = try folder()("points")
+        var command = scene.fleet.command(["store", "mirror"])
+        command.environment["CISTERN_CRASH_LOG"] = log
+        try command.run().expect()
+        let points = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
+            .map(String.init).filter { $0.hasPrefix("mirror-") }
+        #expect(points.count >= 7, "\(points)")
+        let expected = try objects(scene.fleet.store)
+        for point in points {
+            removeTree(mirrors[0])
+            removeTree(scene.fleet.state + "/mirrors")
+            var command = scene.fleet.command(["store", "mirror"])
+            command.environment["CISTERN_CRASH_AT"] = point
+            let killed = try command.run()
+            #expect(killed.status == .killed(signal: SIGKILL), "\(point): \(killed)")
+            if FileManager.default.fileExists(atPath: mirrors[0] + "/config") {
+                try judge(mirrors[0], scene.fleet)
+            }
+            try scene.fleet.cistern("store", "mirror")
+            #expect(try objects(mirrors[0]) == expected, "\(point)")
+        }
+        try judge(mirrors[0], scene.fleet)
+    }
+
+    /// The store is gone or damaged: what it holds is read from the mirror.
+    @Test func hydratesFromTheMirror() throws {
+        let (scene, _) = try scene()
+        try scene.fleet.cistern("run", "mirrored")
+        for name in scene.fleet.objects("data") {
+            try FileManager.default.removeItem(atPath: scene.fleet.store + "/data/" + name)
+        }
+        func hydrate(_ name: String) throws -> Command.Result {
+            let target = try folder()(name)
+            let result = try scene.fleet.cistern("hydrate", "data", "--to", target)
+            #expect(try TreeComparison.differences(scene.module, target) == [])
+            return result
+        }
+        let damaged = try hydrate("from-damaged")
+        #expect(damaged.errorText.contains("is read from the mirror"), "\(damaged)")
+        #expect(damaged.text.contains("came from mirrors"))
+        removeTree(scene.fleet.store)
+        let away = try hydrate("from-away")
+        #expect(away.errorText.contains("reading from the mirror"), "\(away)")
+        try scene.fleet.cistern("snapshots")
+        // Nothing is written to a mirror in place of the store.
+        #expect(try scene.fleet.command(["dehydrate", "data"]).run().status != .exited(0))
+    }
+
+    @Test func anotherRepositoryIsRefused() throws {
+        let (scene, mirrors) = try scene()
+        try scene.fleet.cistern("dehydrate", "data")
+        let other = try Fleet(
+            in: try folder()("other"), modules: ["data": scene.module])
+        try other.cistern("store", "init")
+        try FileManager.default.moveItem(atPath: other.store, toPath: mirrors[0])
+        let before = try objects(mirrors[0])
+        let result = try scene.fleet.cistern("store", "mirror", expecting: 2)
+        #expect("\(result)".contains("is no mirror of the store"), "\(result)")
+        #expect(try objects(mirrors[0]) == before)
+        try scene.fleet.cistern("store", "mirror", "file:/elsewhere", expecting: 2)
+    }
+
+    /// A dehydrate beside the copying: the mirror is whole each time.
+    @Test func besideADehydrate() throws {
+        let (scene, mirrors) = try scene(files: 2000)
+        try scene.fleet.cistern("store", "init")
+        let running = try scene.fleet.command(["dehydrate", "data"]).start()
+        for _ in 0..<5 {
+            try scene.fleet.cistern("store", "mirror")
+            try judge(mirrors[0], scene.fleet)
+        }
+        try running.wait().expect()
+        try scene.fleet.cistern("store", "mirror")
+        #expect(try objects(mirrors[0]) == objects(scene.fleet.store))
+        try judge(mirrors[0], scene.fleet)
+    }
+}
