@@ -51,10 +51,9 @@ import Testing
         let hasMirror = help == .mirror || help == .damagedMirror
         let clean = try scene.check(.deep, mirror: hasMirror)
         #expect(clean.isHealthy, "\(comment): \(clean.problems)")
-        try damage.apply(to: objects(kind, scene), at: scene.store)
-        if help == .damagedMirror {
-            try damage.apply(to: objects(kind, scene), at: scene.mirror)
-        }
+        let objects = try objects(kind, scene)
+        try damage.apply(to: objects, at: scene.store)
+        if help == .damagedMirror { try damage.apply(to: objects, at: scene.mirror) }
         let broken = try scene.contents()
         try find(kind, damage, help, scene, comment)
 
@@ -121,7 +120,10 @@ import Testing
     @Test(arguments: [false, true]) func contentFromElsewhere(fromStore: Bool) throws {
         let scene = try StoreScene(copy: try StoreDamageTests.scene.get())
         let packs = try objects(.dataPack, scene)
-        for pack in packs { try ObjectDamage.missing.apply(to: [pack], at: scene.store) }
+        // Stores cut large files in ways of their own: only whole files have the same blobs.
+        for pack in fromStore ? Array(packs.prefix(1)) : packs {
+            try ObjectDamage.missing.apply(to: [pack], at: scene.store)
+        }
         var sources: [Store] = []
         if fromStore {
             let other = try Workbench(MemoryBackend(), in: scene.folder, state: "other")

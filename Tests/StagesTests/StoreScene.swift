@@ -1,6 +1,7 @@
 import Checker
 import ContentStore
 import Foundation
+import JobTable
 import Platform
 import Repairer
 import TestSupport
@@ -9,7 +10,7 @@ import Testing
 /// A store with two snapshots of one module, and a mirror of it, both in folders.
 ///
 /// Copies of one scene are damaged, each in its own way.
-final class StoreScene {
+final class StoreScene: Sendable {
     static let password = Array("secret".utf8)
 
     let folder: TemporaryFolder
@@ -17,7 +18,7 @@ final class StoreScene {
     var mirror: String { folder("mirror") }
     var module: String { folder("module") }
     /// The clock of checks.
-    var clock = TestClock()
+    let clock = TestClock()
 
     /// Makes the scene.
     init(files: Int = 12) throws {

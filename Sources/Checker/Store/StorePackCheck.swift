@@ -127,11 +127,12 @@ final class DeepWorker {
             let reason = "has \(object.size) bytes in place of \(indexed.size)"
             return ScrubFinding(result: ScrubResult(object.key, .deep, .bad(reason)))
         }
-        guard let pack = indexed else { return try unlisted(object, id) }
+        // Nothing refers to it yet: what it is named for is all that there is to know.
+        guard let pack = indexed else { return try named(object) }
         let expected = sums[pack.number]
         let wasBad = sums.hasBad(pack.number)
         let first = try packs.check(pack, expected: expected, wasBad: wasBad)
-        if first.isGood { return finding(object, first) }
+        if first.isGood { return try cleared(object, finding(object, first)) }
         if try isGone(object.key) {
             return ScrubFinding(result: ScrubResult(object.key, .deep, .gone))
         }
@@ -139,13 +140,13 @@ final class DeepWorker {
         return finding(object, try packs.check(pack, expected: expected, wasBad: wasBad))
     }
 
-    /// A pack that nothing refers to has to be what its name says, and no more.
-    private func unlisted(
-        _ object: ScrubObject, _ id: Digest
+    /// What is known to be damaged has to have the right name too: that may be what was wrong.
+    private func cleared(
+        _ object: ScrubObject, _ finding: ScrubFinding
     ) throws(Failure) -> ScrubFinding {
-        let pack = IndexedPack(number: -1, id: id, size: object.size, present: true)
-        let verdict = try packs.check(pack, expected: nil, wasBad: false)
-        return verdict.isGood ? finding(object, verdict) : try named(object)
+        guard object.badReason != nil else { return finding }
+        let name = try named(object)
+        return name.result?.verdict == .good ? finding : name
     }
 
     private func finding(_ object: ScrubObject, _ verdict: PackVerdict) -> ScrubFinding {

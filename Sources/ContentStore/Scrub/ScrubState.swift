@@ -26,7 +26,8 @@ package final class ScrubState: Sendable {
         path = "\(folder)/scrub-\(name).sqlite"
         do throws(SystemError) {
             try AtomicFile.makeDirectories(folder)
-            lock = try FileLock("\(path).lock")
+            // A child that is being started may hold it for a moment.
+            lock = try FileLock("\(path).lock", waiting: 1)
         } catch {
             if error.code == Errno.again {
                 throw Failure(
