@@ -37,8 +37,9 @@ final class StoreHandle: Sendable {
         defer { withExtendedLifetime(first) {} }
         let password = try StoreAccess.password(configuration, creating: creating)
         let backend = try StoreAccess.backend(configuration, creating: creating)
-        if creating, try !Store.exists(backend) {
-            if !asked { try StoreAccess.checkIsNew(configuration, backend) }
+        // Not asked for where it may not be made anyway: opening it tells that it is gone.
+        let mayBeNew = creating && (asked || StoreAccess.mayBeNew(configuration, backend))
+        if mayBeNew, try !Store.exists(backend) {
             let source = PasswordSource(configuration)
             try Store.create(on: backend, password: password, cost: source.keyCost)
             Print.note(
@@ -245,15 +246,12 @@ enum StoreAccess {
         return false
     }
 
-    /// Throws when this state has worked with a store that is not a folder: unlike a folder that
-    /// somebody made, a bucket without a store says nothing about what its owner wants.
-    static func checkIsNew(
-        _ configuration: Configuration, _ backend: any Backend
-    ) throws(Failure) {
-        guard isKnown(configuration), !backend.location.hasPrefix("file:") else { return }
-        throw Failure(
-            .store, "there is no store at \(backend.location), and this state has one",
-            hint: "Is the URL right? `cistern store init` makes a new store there.")
+    /// Whether a store is made at `backend` when there is none, without being asked for.
+    ///
+    /// Not when this state has worked with a store, unless it is a folder that somebody made: a
+    /// bucket without a store says nothing about what its owner wants.
+    static func mayBeNew(_ configuration: Configuration, _ backend: any Backend) -> Bool {
+        !isKnown(configuration) || backend.location.hasPrefix("file:")
     }
 
     /// Whether this state has worked with a store before.
