@@ -4,8 +4,9 @@ import Platform
 import TestSupport
 import Testing
 
-/// Collectors and writers at once, call by call in an order that a seed gives. After each round
-/// every snapshot has all its content.
+/// Collectors and writers at once, call by call in an order that a seed gives.
+///
+/// After each round every snapshot has all its content.
 @Suite struct GarbageRaceTests {
     static let rounds = Int(ProcessInfo.processInfo.environment["CISTERN_RACES"] ?? "") ?? 200
 

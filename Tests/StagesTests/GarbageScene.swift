@@ -89,7 +89,8 @@ final class Turns: Sendable {
     private struct State {
         var generator: SeededGenerator
         var running: Set<Int>
-        var waiting: Set<Int> = []
+        /// How many threads of each process wait.
+        var waiting: [Int: Int] = [:]
         var next: Int?
     }
 
@@ -106,14 +107,15 @@ final class Turns: Sendable {
     /// go on without it.
     func pass(_ process: Int) {
         state.with { state in
-            state.waiting.insert(process)
+            state.waiting[process, default: 0] += 1
             Turns.choose(&state, force: false)
         }
         while true {
-            let passed: Bool? = state.wait(seconds: 0.02) { state in
+            let passed: Bool? = state.wait(seconds: 0.005) { state in
                 guard state.next == process else { return nil }
                 state.next = nil
-                state.waiting.remove(process)
+                let left = (state.waiting[process] ?? 1) - 1
+                state.waiting[process] = left > 0 ? left : nil
                 return true
             }
             if passed != nil { return }
@@ -125,17 +127,18 @@ final class Turns: Sendable {
     func end(_ process: Int) {
         state.with { state in
             state.running.remove(process)
-            state.waiting.remove(process)
+            state.waiting[process] = nil
             if state.next == process { state.next = nil }
             Turns.choose(&state, force: false)
         }
     }
 
     private static func choose(_ state: inout State, force: Bool) {
-        guard state.next == nil, force || state.waiting.isSuperset(of: state.running) else {
+        guard state.next == nil, force || state.running.allSatisfy({ state.waiting[$0] != nil })
+        else {
             return
         }
-        state.next = state.waiting.sorted().randomElement(using: &state.generator)
+        state.next = state.waiting.keys.sorted().randomElement(using: &state.generator)
     }
 }
 

@@ -1,6 +1,8 @@
 internal import Platform
 
-/// Who holds a lock: a process of a host. A refresh replaces the lock's file, and not these.
+/// Who holds a lock: a process of a host.
+///
+/// A refresh replaces the lock's file, and not these.
 package struct LockHolder: Sendable, Hashable, Comparable, CustomStringConvertible {
     package var hostname: String
     package var pid: Int32
@@ -44,7 +46,9 @@ package struct LockHolder: Sendable, Hashable, Comparable, CustomStringConvertib
 /// Whoever came later has loaded an index without the pack, and does not rely on it. Whoever was
 /// there may.
 package struct MarkObservation: Sendable, Equatable {
-    /// Which marks: their times. A pack that was taken back and marked anew has other ones.
+    /// Which marks: their times.
+    ///
+    /// A pack that was taken back and marked anew has other ones.
     package var marks: String
     /// Seconds since the epoch.
     package var time: Int64

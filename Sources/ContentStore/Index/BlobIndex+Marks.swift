@@ -29,7 +29,9 @@ extension BlobIndex {
         );
         """
 
-    /// Takes in a mark. A pack that some index file lists stays usable: lists win over marks.
+    /// Takes in a mark.
+    ///
+    /// A pack that some index file lists stays usable: lists win over marks.
     static func add(_ db: Database, _ pack: MarkedPack, _ filePK: Int64) throws {
         let state = try Int.fetchOne(
             db, sql: "SELECT state FROM pack WHERE id = ?", arguments: [pack.id.data])
@@ -92,7 +94,7 @@ extension BlobIndex {
         }
     }
 
-    /// Notes when the `marks` were first seen from here and who held a lock on the store after that.
+    /// Notes when `marks` were first seen from here, and who held a lock on the store after that.
     func observe(
         _ marks: [KnownMark], at time: Int64, holders: Set<LockHolder>
     ) throws(Failure) {

@@ -28,7 +28,9 @@ package struct LockOwner: Sendable {
     package var gid: UInt32
     /// Host and process.
     package var holder: LockHolder
-    /// The program, as others see it. Of those who are `LockFile.collector` there is one at a time.
+    /// The program, as others see it.
+    ///
+    /// Of those who are `LockFile.collector` there is one at a time.
     package var program: String
 
     package init(

@@ -164,9 +164,10 @@ package final class DehydrateStage: Stage {
         try add(fragments(units))
     }
 
-    /// Stores the content of a unit anew that the store had when the unit was written: nobody may
-    /// rely on packs that were counted out while no session was there. False when the file is not
-    /// that content any more.
+    /// Stores the content of a unit anew that the store had when the unit was written.
+    ///
+    /// Nobody may rely on packs that were counted out while no session was there. False when the
+    /// file is not that content any more.
     private func storeAgain(_ unit: Unit, batch: Int) throws -> Bool {
         try menders.with { menders in
             if menders.isEmpty {
