@@ -25,16 +25,12 @@ struct Pruner {
     private let handle: StoreHandle
     private let configuration: Configuration
     private let trustsClock: Bool
-    /// The store's mirrors, for the rule that keeps what they lack.
-    private let mirrors: [any Backend]
 
     init(
-        _ handle: StoreHandle, _ configuration: Configuration, mirrors: [any Backend] = [],
-        trustsClock: Bool = false
+        _ handle: StoreHandle, _ configuration: Configuration, trustsClock: Bool = false
     ) {
         self.handle = handle
         self.configuration = configuration
-        self.mirrors = mirrors
         self.trustsClock = trustsClock
     }
 
@@ -104,6 +100,11 @@ struct Pruner {
     /// A mirror gets a snapshot after all that it refers to.
     private func mirrored() -> Set<Digest> {
         var common: Set<Digest>?
+        let mirrors = StoreMirrors.reachable(configuration)
+        guard mirrors.count == configuration.store.mirrors.count else {
+            Print.note("not every mirror is there, so nothing counts as mirrored")
+            return []
+        }
         for mirror in mirrors {
             var found: Set<Digest> = []
             do throws(BackendError) {

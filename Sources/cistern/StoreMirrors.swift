@@ -64,6 +64,23 @@ enum StoreMirrors {
         configuration.store.mirrors.compactMap { try? open($0, configuration, creating: false) }
     }
 
+    /// The mirrors, for what has to happen on all of them.
+    ///
+    /// - Throws: when one that was made cannot be opened.
+    static func all(_ configuration: Configuration) throws(Failure) -> [any Backend] {
+        var mirrors: [any Backend] = []
+        for url in configuration.store.mirrors {
+            do throws(Failure) {
+                mirrors.append(try open(url, configuration, creating: false))
+            } catch {
+                // Nothing was copied to it yet.
+                if record(url, configuration).isMade != true { continue }
+                throw error
+            }
+        }
+        return mirrors
+    }
+
     private static func open(
         _ url: String, _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> any Backend {

@@ -171,6 +171,7 @@ package final class StoreCheck {
         switch key.kind {
         case .pack: return try store.index.pack(id) != nil
         case .key, .snapshot:
+            if try store.index.wasRemoved(key) { return false }
             for mirror in mirrors {
                 // A mirror that is away cannot tell.
                 if (try? mirror.size(key)).flatMap({ $0 }) != nil { return true }

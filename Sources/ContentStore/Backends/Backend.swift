@@ -69,6 +69,10 @@ package protocol Backend: AnyObject, Sendable {
     /// The place, for people: `file:/srv/store`. Without secrets.
     var location: String { get }
 
+    /// The place as one that keeps older versions of objects; nil when it keeps none, or cannot
+    /// tell.
+    var versioned: (any VersionedBackend)? { get }
+
     /// Stores `bytes` under `key`, durably.
     ///
     /// An object that is there already is replaced (its name says that it has to have these bytes,
@@ -118,6 +122,8 @@ package protocol Backend: AnyObject, Sendable {
 }
 
 extension Backend {
+    package var versioned: (any VersionedBackend)? { self as? any VersionedBackend }
+
     /// One after the other, for places that cannot do better.
     package func remove(_ keys: [ObjectKey]) throws(BackendError) {
         for key in keys { try remove(key) }

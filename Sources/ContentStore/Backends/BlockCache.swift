@@ -59,6 +59,7 @@ package final class BlockCache: Backend {
     private let state = Monitor(State())
 
     package var location: String { base.location }
+    package var versioned: (any VersionedBackend)? { base.versioned }
 
     /// Caches what is read of packs of `base`.
     ///

@@ -27,6 +27,9 @@ extension BlobIndex {
             pack INTEGER PRIMARY KEY, marks TEXT NOT NULL, time INTEGER NOT NULL,
             holders TEXT NOT NULL
         );
+        CREATE TABLE removed (
+            kind TEXT NOT NULL, id BLOB NOT NULL, PRIMARY KEY (kind, id)
+        ) WITHOUT ROWID;
         """
 
     /// Takes in a mark.

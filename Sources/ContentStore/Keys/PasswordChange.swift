@@ -18,7 +18,6 @@ package struct PasswordChange {
     }
 
     private let store: Store
-    private let mirrors: [any Backend]
     private let file: String
     private let clock: any WallClock
 
@@ -29,11 +28,9 @@ package struct PasswordChange {
     ///
     /// The caller holds an exclusive lock on the store.
     package init(
-        store: Store, mirrors: [any Backend] = [], file: String,
-        clock: any WallClock = SystemClock()
+        store: Store, file: String, clock: any WallClock = SystemClock()
     ) {
         self.store = store
-        self.mirrors = mirrors
         // A symlink stays one: what it points at is what changes.
         self.file = Path.canonical(file)
         self.clock = clock
@@ -47,7 +44,7 @@ package struct PasswordChange {
     ) throws(Failure) -> Outcome {
         try checkOwner()
         let inUse = try PasswordFile.read(file)
-        let keys = try StoreKeys(of: store, mirrors: mirrors, password: inUse)
+        let keys = try StoreKeys(of: store, password: inUse)
         if let done = try finishEarlier(keys, inUse, wanted: password) { return done }
         guard password != inUse else {
             throw Failure(.usage, "the new password is the old one")
@@ -70,7 +67,7 @@ package struct PasswordChange {
             try AtomicFile.rename(newFile, to: file)
             CrashPoint.reached("passwd-file-swapped")
         }
-        try StoreKeys(of: store, mirrors: mirrors, password: new).remove(keys.current)
+        try StoreKeys(of: store, password: new).remove(keys.current)
         try changing { () throws(SystemError) in try AtomicFile.remove(noteFile) }
         return .changed(from: keys.current, to: key)
     }

@@ -19,6 +19,7 @@ package struct StoreKeys: Sendable {
     /// Further places that have the store's objects: keys are removed there too.
     let mirrors: [any Backend]
     let master: MasterKey
+    private let index: BlobIndex
     /// The key file that the password in use opens; it is never removed.
     package let current: Digest
 
@@ -29,10 +30,11 @@ package struct StoreKeys: Sendable {
     /// - Parameter password: the one in use.
     /// - Throws: a `usage` failure when no key file opens with it.
     package init(
-        of store: Store, mirrors: [any Backend] = [], password: [UInt8]
+        of store: Store, password: [UInt8]
     ) throws(Failure) {
         backend = store.backend
-        self.mirrors = mirrors
+        mirrors = store.mirrors
+        index = store.index
         master = store.key
         guard let found = try StoreKeys.find(store.backend, store.key, password) else {
             throw Failure(
@@ -123,15 +125,18 @@ package struct StoreKeys: Sendable {
                 hint: "`cistern store key passwd` changes its password")
         }
         // What makes the removal harmless must be so now, not only when the store was opened.
-        guard case .success? = try StoreKeys.read(backend, current) else {
+        guard case .success(let inUse)? = try StoreKeys.read(backend, current) else {
             throw Failure(
                 .store,
                 "key \(id.short) stays: the one in use, \(current.short), is gone or damaged",
                 hint: StoreKeys.lossHint)
         }
+        try index.noteRemoval(ObjectKey(.key, id))
         // Mirrors first: after a failure the key is still listed, and the removal can be repeated.
         for place in mirrors + [backend] {
             do throws(BackendError) {
+                // A mirror is never without a key that opens it.
+                if place !== backend { try place.put(ObjectKey(.key, current), inUse.span) }
                 try place.remove(ObjectKey(.key, id))
             } catch {
                 throw Failure(

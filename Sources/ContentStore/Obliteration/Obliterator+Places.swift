@@ -87,7 +87,7 @@ extension Obliterator {
 
     /// Removes old versions of what is gone.
     func removeVersions(_ place: any Backend, _ store: PlaceContents) throws {
-        guard let versioned = place as? any VersionedBackend else { return }
+        guard let versioned = place.versioned else { return }
         for kind in PlaceContents.kinds {
             let found = try versions(versioned, kind, notIn: store)
             var rest = found[...]
@@ -130,7 +130,7 @@ extension Obliterator {
                 result.problems.append("\(id) is still at \(place.location)")
             }
         }
-        if let versioned = place as? any VersionedBackend {
+        if let versioned = place.versioned {
             summary.isVersioned = true
             var left = 0
             for kind in PlaceContents.kinds {

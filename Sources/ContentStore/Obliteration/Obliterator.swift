@@ -51,6 +51,7 @@ package final class Obliterator {
         try save()
         CrashPoint.reached("obliterate-noted")
         for snapshot in mine {
+            try store.index.noteRemoval(ObjectKey(.snapshot, snapshot.id))
             try remove([ObjectKey(.snapshot, snapshot.id)], from: store.backend)
             CrashPoint.reached("obliterate-snapshot-removed")
         }
@@ -59,11 +60,23 @@ package final class Obliterator {
         try store.index.forgetGonePacks()
         _ = try store.snapshots()
         let listed = try PlaceContents(store.backend)
-        for place in places { try clean(place, listed) }
+        for place in places where try bringUpToDate(place) { try clean(place, listed) }
         for place in [store.backend] + places { try removeVersions(place, listed) }
         CrashPoint.reached("obliterate-cleaned")
         try prove()
         return result
+    }
+
+    /// Copies to a mirror what the store has now: packs of others that were written anew are to be
+    /// there before the old ones go.
+    private func bringUpToDate(_ place: any Backend) throws -> Bool {
+        let copier = MirrorCopier(store: store, target: place)
+        try copier.prepare()
+        try copier.copy()
+        if copier.outcome.isComplete { return true }
+        result.problems.append(
+            "the mirror \(place.location) lacks what the store has lost: nothing is removed there")
+        return false
     }
 
     private func save() throws(Failure) { try result.note.save(notePath) }

@@ -116,6 +116,7 @@ extension Store {
     ///
     /// One that is gone already is a success.
     package func removeSnapshot(_ id: Digest) throws(Failure) {
+        try index.noteRemoval(ObjectKey(.snapshot, id))
         CrashPoint.reached("snapshot-before-removal")
         do throws(BackendError) {
             try backend.remove(ObjectKey(.snapshot, id))

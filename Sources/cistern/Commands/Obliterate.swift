@@ -53,7 +53,8 @@ struct ObliterateCommand: ParsableCommand {
         try confirm()
         let lock = try ModuleStates.lock(module, configuration)
         defer { withExtendedLifetime(lock) {} }
-        let result = try obliterate(handle.store, traces, wait)
+        let mirrors = try StoreMirrors.all(configuration)
+        let result = try obliterate(handle.store, mirrors, traces, wait)
         try finish(result, traces, handle.store)
     }
 
@@ -79,22 +80,27 @@ struct ObliterateCommand: ParsableCommand {
     }
 
     private func obliterate(
-        _ store: Store, _ traces: ModuleTraces, _ wait: Double
+        _ store: Store, _ mirrors: [any Backend], _ traces: ModuleTraces, _ wait: Double
     ) throws -> ObliterationResult {
         let name = StoreSession.newName()
         let lock = try exclusiveLock(store, name, wait)
+        var mirrorLocks: [RepositoryLock] = []
         do {
+            for mirror in mirrors {
+                mirrorLocks.append(
+                    try store.lock(session: name, exclusive: true, mirror: mirror))
+            }
             try store.refresh(session: name)
             let session = StoreSession(
                 store: store, confirmLock: { () throws(Failure) in try lock.check() })
             let result = try Obliterator(
-                module, session: session, places: [], notePath: traces.notePath
+                module, session: session, places: mirrors, notePath: traces.notePath
             ).run()
-            try lock.release()
+            for each in mirrorLocks + [lock] { try each.release() }
             return result
         } catch {
             // The first error is the one to tell; a lock that stays goes with the next command.
-            try? lock.release()
+            for each in mirrorLocks + [lock] { try? each.release() }
             throw error
         }
     }

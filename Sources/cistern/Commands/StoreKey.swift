@@ -29,7 +29,8 @@ private struct OpenKeys {
         let password = try StoreAccess.password(configuration, creating: false)
         let store = try Store(
             backend: try StoreAccess.backend(configuration, creating: false),
-            password: password, stateDirectory: configuration.state)
+            mirrors: try StoreMirrors.all(configuration), password: password,
+            stateDirectory: configuration.state)
         let lock = try store.lock(session: StoreSession.newName(), exclusive: exclusive)
         let result = Result {
             try body(

@@ -128,8 +128,13 @@ import Testing
         let id = try add(Self.second, to: bench)
         let bytes = try bench.backend.get(ObjectKey(.key, id), limit: 1 << 20)
         try mirror.put(ObjectKey(.key, id), bytes.span)
-        try StoreKeys(of: bench.store, mirrors: [mirror], password: StoreBench.password).remove(id)
+        let store = try Store(
+            backend: bench.backend, mirrors: [mirror], password: StoreBench.password,
+            stateDirectory: bench.folder("state"))
+        let keys = try StoreKeys(of: store, password: StoreBench.password)
+        try keys.remove(id)
         #expect(try mirror.size(ObjectKey(.key, id)) == nil)
+        #expect(try mirror.size(ObjectKey(.key, keys.current)) != nil, "it can be opened")
         #expect(try bench.backend.size(ObjectKey(.key, id)) == nil)
     }
 }

@@ -25,6 +25,7 @@ package final class RetryingBackend: Backend {
     }
 
     package var location: String { base.location }
+    package var versioned: (any VersionedBackend)? { base.versioned }
 
     /// How many calls were made again.
     package var retries: Int { retried.with { $0 } }
