@@ -66,7 +66,11 @@ extension Obliterator {
                 "pack \(pack.short) at \(place.location) cannot be read and stays: \(error)")
             return false
         }
-        return try isSuperfluous(entries)
+        if try isSuperfluous(entries) { return true }
+        result.problems.append(
+            "pack \(pack.short) at \(place.location) stays: it may be the last copy of what "
+                + "others need")
+        return false
     }
 
     /// A snapshot that only a mirror has: the module's own goes, another's may be its last copy.

@@ -15,6 +15,8 @@ package final class Obliterator {
     let notePath: String
     var result: ObliterationResult
     private let live: LiveSet
+    /// How many blobs that other snapshots refer to the store does not have.
+    private var missing = 0
 
     /// - Parameters:
     ///   - session: the caller holds an exclusive lock on its store and has refreshed its index.
@@ -100,9 +102,10 @@ package final class Obliterator {
         var kept: [ObliterationNote.Kept] = []
         var before = live.view()
         for name in groups.keys.sorted() {
-            _ = try TreeMark.walk(
+            let walk = try TreeMark.walk(
                 (groups[name] ?? []).map(\.snapshot.tree), store: store, live: live,
                 tick: Interruption.check)
+            missing += walk.missing.count
             guard let own else { continue }
             let now = live.view()
             let shared = now.count(own, without: before)
@@ -192,6 +195,9 @@ package final class Obliterator {
     func isSuperfluous(_ entries: [PackEntry]) throws -> Bool {
         let view = live.view()
         return try entries.allSatisfy { entry throws(Failure) in
+            // All references were looked up: what the index does not know is garbage, unless some
+            // were not found.
+            if !view.knows(entry.id) { return missing == 0 }
             if !view.isLive(entry.id) { return true }
             return try store.index.contains(entry.id, entry.type)
         }
