@@ -9,8 +9,12 @@ struct ModuleTraces {
     private var stateFile: String { ModuleStates.path(module, configuration) }
     private var quarantine: String { "\(configuration.state)/quarantine/\(module)" }
 
-    /// Where the note of an obliteration is kept until it is done.
-    var notePath: String { "\(configuration.state)/obliterating/\(module).json" }
+    /// Where the note of an obliteration is kept until it is done: of the store, number 0, or of
+    /// one of its mirrors.
+    func notePath(_ place: Int) -> String {
+        let folder = "\(configuration.state)/obliterating"
+        return place == 0 ? "\(folder)/\(module).json" : "\(folder)/\(place)/\(module).json"
+    }
 
     /// Where the receipt goes that is written at `time`.
     func receiptPath(_ time: Timestamp) -> String {
@@ -19,7 +23,7 @@ struct ModuleTraces {
 
     /// Whether there is anything.
     var exist: Bool {
-        [stateFile, quarantine, notePath].contains { Path.kind($0) != nil }
+        [stateFile, quarantine, notePath(0)].contains { Path.kind($0) != nil }
     }
 
     /// Removes the module's lists, checkpoints and journal, and its quarantine.

@@ -75,11 +75,7 @@ final class StoreHandle: Sendable {
             do throws(Failure) {
                 let others = mirrors.filter { $0 !== mirror }
                 let handle = try StoreHandle(
-                    store: try Store(
-                        backend: mirror, mirrors: others, password: password,
-                        stateDirectory: MirrorRecord.path(
-                            mirror.location, in: StoreMirrors.folder(configuration)),
-                        fallbacks: ReadFallbacks(tell: { Print.note($0) })))
+                    store: try StoreMirrors.store(mirror, others, configuration, password))
                 Print.note("reading from the mirror \(mirror.location): \(failure)")
                 return handle
             } catch {

@@ -81,6 +81,18 @@ enum StoreMirrors {
         return mirrors
     }
 
+    /// A mirror opened as a store of its own, with a local index of its own; `others` have its
+    /// objects too.
+    static func store(
+        _ mirror: any Backend, _ others: [any Backend], _ configuration: Configuration,
+        _ password: [UInt8]
+    ) throws(Failure) -> Store {
+        try Store(
+            backend: mirror, mirrors: others, password: password,
+            stateDirectory: MirrorRecord.path(mirror.location, in: folder(configuration)),
+            fallbacks: ReadFallbacks(tell: { Print.note($0) }))
+    }
+
     private static func open(
         _ url: String, _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> any Backend {

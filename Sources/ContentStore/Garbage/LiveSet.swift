@@ -150,9 +150,6 @@ package final class LiveSet: Sendable {
             return live[position >> 6] & 1 << UInt64(position & 63) != 0
         }
 
-        /// Whether the index had the blob when the set was made.
-        package func knows(_ id: Digest) -> Bool { set.position(id) != nil }
-
         /// How many blobs are referred to here and in `other`, and were not in `before`.
         package func count(_ other: View, without before: View) -> Int {
             var count = 0

@@ -25,6 +25,7 @@ package struct ObliterationNote: Codable, Sendable, Equatable {
     package var snapshots: [String] = []
     /// The ids of packs that were removed or are about to be.
     package var packs: [String] = []
+    /// Bytes of these packs, at all places.
     package var bytes: UInt64 = 0
     /// What the others have of the module's content; nil as long as it was not looked at.
     package var kept: [Kept]?
@@ -75,7 +76,7 @@ package struct ObliterationResult: Sendable {
     package var rewrittenPacks = 0
     /// What is left of the module's content at the end: has to be nothing.
     package var problems: [String] = []
-    /// What the places were listed to have in the end.
+    /// What each place was listed to have in the end.
     package var places: [Place] = []
     /// The blobs of the index in the end; every one is in use by a snapshot.
     package var blobs = 0
@@ -88,6 +89,19 @@ package struct ObliterationResult: Sendable {
         package var packs = 0
         /// Whether it keeps versions, which were looked at too.
         package var isVersioned = false
+    }
+
+    /// Adds what was done at a mirror.
+    package mutating func add(_ mirror: ObliterationResult) {
+        let snapshots = Set(note.snapshots)
+        note.snapshots += mirror.note.snapshots.filter { !snapshots.contains($0) }
+        let packs = Set(note.packs)
+        note.packs += mirror.note.packs.filter { !packs.contains($0) }
+        note.bytes += mirror.note.bytes
+        rewrittenPacks += mirror.rewrittenPacks
+        let names = mirror.places.map(\.location).joined(separator: ", ")
+        problems += mirror.problems.map { "\($0) (\(names))" }
+        places += mirror.places
     }
 
     /// Whether it is proven that nothing is left.

@@ -1,8 +1,10 @@
 internal import Platform
 
 /// Removes a module's snapshots, and then everything in the store that no snapshot refers to, at
-/// once and everywhere: so that what only the module had is gone, also what its forgotten
-/// snapshots and killed runs left.
+/// once: so that what only the module had is gone, also what its forgotten snapshots and killed
+/// runs left.
+///
+/// A mirror is a store of its own here: it may have snapshots that the store has not any more.
 ///
 /// Under restic's exclusive lock: nobody else writes, so nothing is marked and nothing waits.
 /// Whoever dies leaves the note, and running again finishes the work.
@@ -10,24 +12,16 @@ package final class Obliterator {
     let store: Store
     let session: StoreSession
     let module: String
-    /// Other places with the store's objects: mirrors.
-    let places: [any Backend]
     let notePath: String
     var result: ObliterationResult
     private let live: LiveSet
-    /// How many blobs that other snapshots refer to the store does not have.
-    private var missing = 0
 
     /// - Parameters:
     ///   - session: the caller holds an exclusive lock on its store and has refreshed its index.
-    ///   - places: mirrors.
     ///   - notePath: where the note of the intention is kept until the caller removes it.
-    package init(
-        _ module: String, session: StoreSession, places: [any Backend], notePath: String
-    ) throws {
+    package init(_ module: String, session: StoreSession, notePath: String) throws {
         self.module = module
         self.session = session
-        self.places = places
         self.notePath = notePath
         store = session.store
         let note =
@@ -62,23 +56,10 @@ package final class Obliterator {
         try store.index.forgetGonePacks()
         _ = try store.snapshots()
         let listed = try PlaceContents(store.backend)
-        for place in places where try bringUpToDate(place) { try clean(place, listed) }
-        for place in [store.backend] + places { try removeVersions(place, listed) }
+        try removeVersions(listed)
         CrashPoint.reached("obliterate-cleaned")
         try prove()
         return result
-    }
-
-    /// Copies to a mirror what the store has now: packs of others that were written anew are to be
-    /// there before the old ones go.
-    private func bringUpToDate(_ place: any Backend) throws -> Bool {
-        let copier = MirrorCopier(store: store, target: place)
-        try copier.prepare()
-        try copier.copy()
-        if copier.outcome.isComplete { return true }
-        result.problems.append(
-            "the mirror \(place.location) lacks what the store has lost: nothing is removed there")
-        return false
     }
 
     private func save() throws(Failure) { try result.note.save(notePath) }
@@ -102,10 +83,9 @@ package final class Obliterator {
         var kept: [ObliterationNote.Kept] = []
         var before = live.view()
         for name in groups.keys.sorted() {
-            let walk = try TreeMark.walk(
+            _ = try TreeMark.walk(
                 (groups[name] ?? []).map(\.snapshot.tree), store: store, live: live,
                 tick: Interruption.check)
-            missing += walk.missing.count
             guard let own else { continue }
             let now = live.view()
             let shared = now.count(own, without: before)
@@ -191,18 +171,6 @@ package final class Obliterator {
         }
     }
 
-    /// Whether all blobs of a pack are garbage or to be had from the store.
-    func isSuperfluous(_ entries: [PackEntry]) throws -> Bool {
-        let view = live.view()
-        return try entries.allSatisfy { entry throws(Failure) in
-            // All references were looked up: what the index does not know is garbage, unless some
-            // were not found.
-            if !view.knows(entry.id) { return missing == 0 }
-            if !view.isLive(entry.id) { return true }
-            return try store.index.contains(entry.id, entry.type)
-        }
-    }
-
     // MARK: The end
 
     /// Lists and walks everything again.
@@ -220,6 +188,6 @@ package final class Obliterator {
         let listed = try PlaceContents(store.backend)
         let unlisted = try store.index.orphans().count
         if unlisted > 0 { result.problems.append("\(unlisted) packs in no index file are left") }
-        for place in [store.backend] + places { try prove(place, listed) }
+        try prove(listed)
     }
 }

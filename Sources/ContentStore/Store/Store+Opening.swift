@@ -10,9 +10,9 @@ extension Store {
 
     /// Opens the repository on `backend`.
     ///
-    /// Of stores on a network the file of the key that fitted is kept beside the index, as it is
-    /// in the store, sealed by the password: the next opening costs one request instead of three.
-    /// That it belongs to this store is shown by the configuration, which it has to open.
+    /// Of stores on a network the file of the key that fitted and the configuration are kept
+    /// beside the index, as they are in the store: the next opening only asks whether the key is
+    /// there, one request instead of three. No other repository has this key.
     ///
     /// What is damaged there may come from a mirror, but not both: that the two fit is the proof
     /// that the mirror is one of this repository.
@@ -48,25 +48,34 @@ extension Store {
         try withKeys(of: backend, password) { key, _ throws(Failure) in key }
     }
 
-    /// With the kept key file if there is one.
+    /// With what was kept, if the store still has that key: who took a password back meant it.
     private static func open(
         _ backend: any Backend, _ password: [UInt8], _ folder: String
     ) throws(Failure) -> Opened {
-        guard !backend.location.hasPrefix("file:"),
-            let sealed = try? backend.get(ObjectKey.config, limit: 1 << 20)
-        else { return try open(keysOf: backend, configOf: backend, password, keep: { _ in }) }
-        let kept = "\(folder)/\(SHA256Hasher.hash(sealed.span)).key"
-        if let bytes = try? AtomicFile.read(kept, limit: 1 << 20),
-            let key = try? KeyFile.open(
-                bytes, name: SHA256Hasher.hash(bytes.span), password: password),
-            let configuration = try? decode(sealed, key)
+        guard !backend.location.hasPrefix("file:") else {
+            return try open(keysOf: backend, configOf: backend, password, keep: { _ in })
+        }
+        let place = Array(backend.location.utf8)
+        let kept = "\(folder)/\(SHA256Hasher.hash(place.span).description.prefix(16))"
+        if let file = try? AtomicFile.read(kept + ".key", limit: 1 << 20),
+            let sealed = try? AtomicFile.read(kept + ".config", limit: 1 << 20)
         {
-            return Opened(key: key, configuration: configuration)
+            let id = SHA256Hasher.hash(file.span)
+            if let key = try? KeyFile.open(file, name: id, password: password),
+                let configuration = try? decode(sealed, key),
+                (try? backend.size(ObjectKey(.key, id))) == UInt64(file.count)
+            {
+                return Opened(key: key, configuration: configuration)
+            }
+        }
+        guard let sealed = try? backend.get(ObjectKey.config, limit: 1 << 20) else {
+            return try open(keysOf: backend, configOf: backend, password, keep: { _ in })
         }
         return try open(keysOf: backend, configOf: backend, password, sealed: sealed) { file in
-            // Without it the next opening asks the store again.
+            // Without them the next opening asks the store again.
             try? AtomicFile.makeDirectories(folder)
-            try? AtomicFile.write(file.span, to: kept, mode: 0o600)
+            try? AtomicFile.write(sealed.span, to: kept + ".config", mode: 0o600)
+            try? AtomicFile.write(file.span, to: kept + ".key", mode: 0o600)
         }
     }
 

@@ -44,18 +44,30 @@ struct ObliterateCommand: ParsableCommand {
         guard StoreAccess.isKnown(configuration) || traces.exist else {
             return try Print.line("there is nothing of module \(module): nothing was done")
         }
-        let handle = try StoreHandle.open(configuration)
-        let known = try traces.exist || !handle.store.snapshots(of: module).isEmpty
-        try handle.close()
-        guard known else {
+        let stores = try stores(configuration)
+        let hasSnapshots = try stores.contains { store throws(Failure) in
+            try !store.snapshots(of: module).isEmpty
+        }
+        guard traces.exist || hasSnapshots else {
             return try Print.line("there is nothing of module \(module): nothing was done")
         }
         try confirm()
         let lock = try ModuleStates.lock(module, configuration)
         defer { withExtendedLifetime(lock) {} }
-        let mirrors = try StoreMirrors.all(configuration)
-        let result = try obliterate(handle.store, mirrors, traces, wait)
-        try finish(result, traces, handle.store)
+        let result = try obliterate(stores, traces, wait)
+        try finish(result, traces, stores)
+    }
+
+    /// The store, and each of its mirrors as a store of its own.
+    private func stores(_ configuration: Configuration) throws(Failure) -> [Store] {
+        let handle = try StoreHandle.open(configuration)
+        try handle.close()
+        let password = try StoreAccess.password(configuration, creating: false)
+        var stores = [handle.store]
+        for mirror in try StoreMirrors.all(configuration) {
+            stores.append(try StoreMirrors.store(mirror, [], configuration, password))
+        }
+        return stores
     }
 
     private func confirm() throws {
@@ -80,27 +92,30 @@ struct ObliterateCommand: ParsableCommand {
     }
 
     private func obliterate(
-        _ store: Store, _ mirrors: [any Backend], _ traces: ModuleTraces, _ wait: Double
+        _ stores: [Store], _ traces: ModuleTraces, _ wait: Double
     ) throws -> ObliterationResult {
         let name = StoreSession.newName()
-        let lock = try exclusiveLock(store, name, wait)
-        var mirrorLocks: [RepositoryLock] = []
+        var locks: [RepositoryLock] = []
         do {
-            for mirror in mirrors {
-                mirrorLocks.append(
-                    try store.lock(session: name, exclusive: true, mirror: mirror))
+            // All of them before anything is removed: nobody copies between the places meanwhile.
+            for store in stores { locks.append(try exclusiveLock(store, name, wait)) }
+            var total: ObliterationResult?
+            for (number, (store, lock)) in zip(stores, locks).enumerated() {
+                try store.refresh(session: name)
+                let session = StoreSession(
+                    store: store, confirmLock: { () throws(Failure) in try lock.check() })
+                let result = try Obliterator(
+                    module, session: session, notePath: traces.notePath(number)
+                ).run()
+                total?.add(result)
+                if total == nil { total = result }
             }
-            try store.refresh(session: name)
-            let session = StoreSession(
-                store: store, confirmLock: { () throws(Failure) in try lock.check() })
-            let result = try Obliterator(
-                module, session: session, places: mirrors, notePath: traces.notePath
-            ).run()
-            for each in mirrorLocks + [lock] { try each.release() }
-            return result
+            for lock in locks { try lock.release() }
+            guard let total else { throw Failure(.bug, "there is no store") }
+            return total
         } catch {
             // The first error is the one to tell; a lock that stays goes with the next command.
-            for each in mirrorLocks + [lock] { try? each.release() }
+            for lock in locks { try? lock.release() }
             throw error
         }
     }
@@ -147,12 +162,12 @@ struct ObliterateCommand: ParsableCommand {
     }
 
     private func finish(
-        _ result: ObliterationResult, _ traces: ModuleTraces, _ store: Store
+        _ result: ObliterationResult, _ traces: ModuleTraces, _ stores: [Store]
     ) throws {
         let note = result.note
         let now = SystemClock().now()
         let receipt = Receipt(
-            module: module, store: note.store, location: store.backend.location,
+            module: module, store: note.store, location: stores[0].backend.location,
             startedNs: note.started * 1_000_000_000,
             finishedNs: Int64(clamping: now.nanosecondsSinceEpoch), proven: result.isProven,
             deleted: .init(
@@ -170,7 +185,9 @@ struct ObliterateCommand: ParsableCommand {
                 let bytes = Array(text.utf8)
                 try AtomicFile.write(bytes.span, to: path)
                 CrashPoint.reached("obliterate-receipt-written")
-                try AtomicFile.remove(traces.notePath)
+                for number in stores.indices.reversed() {
+                    try AtomicFile.remove(traces.notePath(number))
+                }
             } catch {
                 throw Failure(
                     .module, "the receipt cannot be written", cause: error.description,
