@@ -11,7 +11,9 @@ struct StoreRepairRun {
 
     func run() throws -> StoreCheckResult {
         try mendOpening()
-        let (store, session, lock) = try check.open()
+        // It rewrites index files, as a collection of garbage does: one of them at a time.
+        let (store, session, lock) = try check.open(
+            program: arguments.dryRun ? LockFile.cistern : LockFile.collector)
         do {
             let result = try run(store, session, lock)
             try lock.release()

@@ -15,7 +15,8 @@ package struct LockFile: Sendable, Equatable {
 
     /// What locks of ours have as their program.
     package static let cistern = "cistern"
-    /// The same of whoever collects garbage: there is one at a time.
+    /// The same of whoever rewrites index files, to collect garbage or to repair: there is one at
+    /// a time.
     package static let collector = "cistern gc"
 
     /// How old a lock has to be for its owner to be taken as gone, in seconds.

@@ -74,13 +74,15 @@ struct StoreCheckRun {
     }
 
     /// Opens the store and locks it, without reading its index: that may be what is damaged.
-    func open() throws -> (store: Store, session: String, lock: RepositoryLock) {
+    func open(
+        program: String = LockFile.cistern
+    ) throws -> (store: Store, session: String, lock: RepositoryLock) {
         let store = try Store(
             backend: places.primary,
             password: try StoreAccess.password(configuration, creating: false),
             stateDirectory: configuration.state)
         let session = StoreSession.newName()
-        return (store, session, try store.lock(session: session))
+        return (store, session, try store.lock(session: session, program: program))
     }
 
     /// What earlier checks know of a place.
