@@ -10,9 +10,9 @@ extension Store {
 
     /// Opens the repository on `backend`.
     ///
-    /// Of stores on a network the file of the key that fitted and the configuration are kept
-    /// beside the index, as they are in the store: the next opening only asks whether the key is
-    /// there, one request instead of three. No other repository has this key.
+    /// Of stores on a network the file of the key that fitted is kept beside the index, as it is
+    /// in the store, so that the next opening only asks whether the key is there. The
+    /// configuration is read each time: that it opens is what a check of the store relies on.
     ///
     /// What is damaged there may come from a mirror, but not both: that the two fit is the proof
     /// that the mirror is one of this repository.
@@ -48,18 +48,15 @@ extension Store {
         try withKeys(of: backend, password) { key, _ throws(Failure) in key }
     }
 
-    /// With what was kept, if the store still has that key: who took a password back meant it.
+    /// With the kept key file, if the store still has it: who took a password back meant it.
     private static func open(
         _ backend: any Backend, _ password: [UInt8], _ folder: String
     ) throws(Failure) -> Opened {
-        guard !backend.location.hasPrefix("file:") else {
-            return try open(keysOf: backend, configOf: backend, password, keep: { _ in })
-        }
-        let place = Array(backend.location.utf8)
-        let kept = "\(folder)/\(SHA256Hasher.hash(place.span).description.prefix(16))"
-        if let file = try? AtomicFile.read(kept + ".key", limit: 1 << 20),
-            let sealed = try? AtomicFile.read(kept + ".config", limit: 1 << 20)
-        {
+        guard !backend.location.hasPrefix("file:"),
+            let sealed = try? backend.get(ObjectKey.config, limit: 1 << 20)
+        else { return try open(keysOf: backend, configOf: backend, password, keep: { _ in }) }
+        let kept = "\(folder)/\(SHA256Hasher.hash(sealed.span)).key"
+        if let file = try? AtomicFile.read(kept, limit: 1 << 20) {
             let id = SHA256Hasher.hash(file.span)
             if let key = try? KeyFile.open(file, name: id, password: password),
                 let configuration = try? decode(sealed, key),
@@ -68,14 +65,10 @@ extension Store {
                 return Opened(key: key, configuration: configuration)
             }
         }
-        guard let sealed = try? backend.get(ObjectKey.config, limit: 1 << 20) else {
-            return try open(keysOf: backend, configOf: backend, password, keep: { _ in })
-        }
         return try open(keysOf: backend, configOf: backend, password, sealed: sealed) { file in
-            // Without them the next opening asks the store again.
+            // Without it the next opening asks the store again.
             try? AtomicFile.makeDirectories(folder)
-            try? AtomicFile.write(sealed.span, to: kept + ".config", mode: 0o600)
-            try? AtomicFile.write(file.span, to: kept + ".key", mode: 0o600)
+            try? AtomicFile.write(file.span, to: kept, mode: 0o600)
         }
     }
 

@@ -122,6 +122,19 @@ import Testing
         #expect(try keys.list().map(\.id) == [which == 0 ? added : first])
     }
 
+    /// A kept key does not hide that the store lacks what every reader needs.
+    @Test func aStoreWithoutItsConfigurationDoesNotOpen() throws {
+        let memory = MemoryBackend()
+        let bench = try StoreBench(memory)
+        #expect(try opens(bench, StoreBench.password))
+        memory.damage(.config, nil)
+        #expect(throws: Failure.self) {
+            try Store(
+                backend: memory, password: StoreBench.password,
+                stateDirectory: bench.folder("other"))
+        }
+    }
+
     @Test func removedKeysGoFromMirrorsToo() throws {
         let mirror = MemoryBackend()
         let bench = try StoreBench()
