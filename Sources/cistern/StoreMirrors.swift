@@ -66,17 +66,11 @@ enum StoreMirrors {
 
     /// The mirrors, for what has to happen on all of them.
     ///
-    /// - Throws: when one that was made cannot be opened.
+    /// - Throws: when one of them cannot be opened: nobody knows then what it has.
     static func all(_ configuration: Configuration) throws(Failure) -> [any Backend] {
         var mirrors: [any Backend] = []
         for url in configuration.store.mirrors {
-            do throws(Failure) {
-                mirrors.append(try open(url, configuration, creating: false))
-            } catch {
-                // Nothing was copied to it yet.
-                if record(url, configuration).isMade != true { continue }
-                throw error
-            }
+            mirrors.append(try open(url, configuration, creating: false))
         }
         return mirrors
     }
