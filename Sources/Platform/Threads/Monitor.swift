@@ -15,7 +15,12 @@ internal import Glibc
     package init(_ state: sending State) {
         self.state = state
         unsafe pthread_mutex_init(mutex, nil)
-        unsafe pthread_cond_init(condition, nil)
+        // Who sets the clock of the machine must not make anybody wait longer.
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(condition, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -51,7 +56,7 @@ internal import Glibc
     /// As `wait`, but gives up and returns nil when `seconds` have passed without a value.
     package func wait<R>(seconds: Double, _ body: (inout State) throws -> R?) rethrows -> R? {
         var deadline = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &deadline)
+        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
         let total = Double(deadline.tv_nsec) / 1e9 + seconds
         deadline.tv_sec += Int(total)
         deadline.tv_nsec = Int((total - Double(Int(total))) * 1e9)
