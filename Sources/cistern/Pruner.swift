@@ -53,7 +53,8 @@ struct Pruner {
             let decisions = (policy ?? RetentionPolicy(keep: [])).decide(own)
             if decisions.contains(where: { !$0.isKept }) {
                 try RetentionClock.check(
-                    own, among: history, now: SystemClock().now(), trusted: trustsClock)
+                    own, among: history, now: SystemClock().now(), reach: policy?.reach,
+                    trusted: trustsClock)
             }
             plans.append(
                 PrunePlan(module: module, hasRules: policy != nil, decisions: decisions))

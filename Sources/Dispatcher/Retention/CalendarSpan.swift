@@ -44,6 +44,11 @@ package struct CalendarSpan: Sendable, Hashable, Codable, CustomStringConvertibl
             .map { "\($0.0)\($0.1)" }.joined()
     }
 
+    /// How long it is at least, in seconds.
+    var seconds: Int64 {
+        ((years * 365 + months * 28 + days) * 24 + hours) * 3600
+    }
+
     /// The time so long before `time`.
     func before(_ time: Timestamp, _ zone: LocalZone) -> Timestamp {
         let date = CivilDate(time.seconds, zone)

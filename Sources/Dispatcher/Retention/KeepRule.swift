@@ -58,6 +58,16 @@ package enum KeepRule: Sendable, Hashable, Codable {
         }
     }
 
+    /// Seconds before the newest snapshot beyond which the rule keeps nothing; nil for a rule that
+    /// does not go by time, or not by time alone.
+    var reach: Int64? {
+        switch self {
+        case .grid(let grid, _): grid.intervals.reduce(0) { $0 + $1.length }
+        case .within(let span), .periodsWithin(_, let span): span.seconds
+        case .last, .periods, .matching, .tags, .notMirrored: nil
+        }
+    }
+
     /// For each of `snapshots`, which are sorted newest first, why the rule keeps it; nil where it
     /// does not.
     package func reasons(

@@ -4,21 +4,25 @@ package import Platform
 package enum RetentionClock {
     /// Seconds that a snapshot may be in the future: the clocks of two hosts differ a little.
     package static let tolerance: Int64 = 300
-    /// A pause in a store's history after which the clock may have jumped, in seconds: a year.
+    /// A pause in a store's history after which the clock may have jumped, in seconds: a year, or
+    /// less when the rules reach less far back.
     static let gap: Int64 = 366 * 86_400
     /// For how long what follows such a pause is doubted, in seconds: two days.
     static let doubt: Int64 = 2 * 86_400
 
     /// Looks at the times of a module's snapshots and of all of the store.
     ///
-    /// - Parameter trusted: somebody says that the times are right; a snapshot from the future is
-    ///   refused all the same.
+    /// - Parameters:
+    ///   - reach: seconds before the newest snapshot beyond which the rules keep nothing, if they
+    ///     go by time alone: one jump so far would take all that there was before.
+    ///   - trusted: somebody says that the times are right; a snapshot from the future is refused
+    ///     all the same.
     /// - Throws: an `unhealthy` failure when a snapshot is from the future (the clock went back, or
     ///   was ahead when that snapshot was made), and when all that is new begins within two days
-    ///   after a pause of more than a year (the clock may have jumped ahead).
+    ///   after a pause of more than a year or `reach` (the clock may have jumped ahead).
     package static func check(
         _ snapshots: [RetentionSnapshot], among all: [RetentionSnapshot], now: Timestamp,
-        trusted: Bool = false
+        reach: Int64? = nil, trusted: Bool = false
     ) throws(Failure) {
         guard let newest = snapshots.max(by: { $1.isNewer(than: $0) }) else { return }
         let ahead = newest.time.seconds - now.seconds
@@ -31,10 +35,13 @@ package enum RetentionClock {
                     + "`restic forget \(newest.id.short)`.")
         }
         guard !trusted else { return }
-        try checkPause(all.sorted { $0.isNewer(than: $1) })
+        try checkPause(
+            all.sorted { $0.isNewer(than: $1) }, gap: max(doubt, min(gap, reach ?? gap)))
     }
 
-    private static func checkPause(_ sorted: [RetentionSnapshot]) throws(Failure) {
+    private static func checkPause(
+        _ sorted: [RetentionSnapshot], gap: Int64
+    ) throws(Failure) {
         guard let newest = sorted.first else { return }
         var younger = newest
         for snapshot in sorted.dropFirst() {

@@ -9,6 +9,13 @@ package struct RetentionPolicy: Sendable, Hashable, Codable {
     /// The reason for which the newest snapshot of a module always stays.
     package static let newest = "newest"
 
+    /// Seconds before the newest snapshot beyond which nothing is kept, when all rules that keep
+    /// something of any snapshots go by time.
+    package var reach: Int64? {
+        let spans = keep.filter(\.keepsSomething).map(\.reach)
+        return spans.contains(nil) ? nil : spans.compactMap(\.self).max()
+    }
+
     /// What becomes of each of a module's snapshots, the newest first.
     ///
     /// Without rules everything stays. The newest stays whatever the rules say.

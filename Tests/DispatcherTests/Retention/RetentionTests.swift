@@ -271,6 +271,36 @@ func rules(_ text: String) throws -> [KeepRule] {
 
     // MARK: The clock
 
+    /// Rules that go by time alone keep nothing beyond their reach; a pause as long is doubted.
+    @Test(
+        arguments: [
+            ([KeepRule.within(CalendarSpan("30d")!)], 100, true),
+            ([.within(CalendarSpan("30d")!)], 29, false),
+            ([.within(CalendarSpan("1y")!), .within(CalendarSpan("7d")!)], 100, false),
+            ([.periodsWithin(.daily, CalendarSpan("2m")!)], 100, true),
+            // Hours, and the doubt is of two days at least.
+            ([.within(CalendarSpan("6h")!)], 1, false),
+            // Counted ones stay whatever the clock says.
+            ([.within(CalendarSpan("30d")!), .last(.atMost(3), nil)], 100, false),
+            ([.within(CalendarSpan("30d")!), .tags(["gold"])], 100, true),
+        ] as [([KeepRule], Int64, Bool)])
+    func aPauseBeyondTheReachOfTheRules(
+        _ rules: [KeepRule], _ days: Int64, _ isDoubted: Bool
+    ) throws {
+        let snapshots = [10, 10 + days * 86_400].enumerated().map { place, age in
+            RetentionSnapshot(id: falling(place), time: Timestamp(seconds: Self.now - age))
+        }
+        var failure: Failure?
+        do throws(Failure) {
+            try RetentionClock.check(
+                snapshots, among: snapshots, now: Timestamp(seconds: Self.now),
+                reach: RetentionPolicy(keep: rules).reach)
+        } catch {
+            failure = error
+        }
+        #expect((failure != nil) == isDoubted, "\(failure as Any)")
+    }
+
     private static let now: Int64 = 1_800_000_000
 
     /// Times of snapshots in seconds before now, and what is said about them.
