@@ -10,6 +10,8 @@ package final class RESTBackend: Backend {
     private let url: String
     private let authorization: String?
     private let client: HTTPClient
+    /// Whether the config was seen here: there is a repository then.
+    private let isThere = Monitor(false)
 
     /// What a listing may hold at most: a hundred bytes for each of ten million objects.
     private static let listingLimit = 1 << 30
@@ -55,6 +57,7 @@ package final class RESTBackend: Backend {
             response = try send(.post, path(key), key, body: bytes)
         }
         guard response.isSuccess else { throw error(response, .post, path(key), key) }
+        if key == .config { isThere.with { $0 = true } }
     }
 
     package func put(
@@ -101,7 +104,8 @@ package final class RESTBackend: Backend {
         } catch {
             throw self.error(error, .get, path(key), key, limit: limit)
         }
-        guard response.isSuccess else { throw error(response, .get, path(key), key) }
+        guard response.isSuccess else { throw try missing(response, .get, key) }
+        if key == .config { isThere.with { $0 = true } }
         return bytes
     }
 
@@ -126,7 +130,7 @@ package final class RESTBackend: Backend {
         if response.status == 416 {
             throw .damaged(key, cause: "it ends before byte \(range.upperBound)")
         }
-        guard response.isSuccess else { throw error(response, .get, path(key), key) }
+        guard response.isSuccess else { throw try missing(response, .get, key) }
         let got = output.count - start
         // The whole object is right when the range begins with it.
         let isRange = response.status == 206 || range.lowerBound == 0
@@ -145,6 +149,13 @@ package final class RESTBackend: Backend {
     }
 
     package func size(_ key: ObjectKey) throws(BackendError) -> UInt64? {
+        let size = try askSize(key)
+        if size == nil { try confirmAbsence("HEAD \(path(key))") }
+        if key == .config, size != nil { isThere.with { $0 = true } }
+        return size
+    }
+
+    private func askSize(_ key: ObjectKey) throws(BackendError) -> UInt64? {
         let nothing: [UInt8] = []
         let response = try send(.head, path(key), key, body: nothing.span)
         if response.status == 404 { return nil }
@@ -159,18 +170,16 @@ package final class RESTBackend: Backend {
         _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
     ) throws(BackendError) {
         guard kind != .config else { return }
-        var request = request(.get, kind.folder + "/", limit: RESTBackend.listingLimit)
-        request.headers.append(("Accept", "application/vnd.x.restic.rest.v2"))
-        var body: [UInt8] = []
-        let response: HTTPResponse
-        do throws(HTTPError) {
-            response = try client.send(request, into: &body)
-        } catch {
-            throw self.error(
-                error, .get, kind.folder + "/", nil, limit: RESTBackend.listingLimit)
+        var body = try listing(kind)
+        if body == nil {
+            try confirmAbsence("GET \(kind.folder)/")
+            // Asked again: the failure may have been of that moment. A store has keys always.
+            body = try listing(kind)
+            if body == nil, kind == .key, isThere.with({ $0 }) {
+                throw .temporary(nil, cause: "GET keys/: 404, and the store is there")
+            }
         }
-        if response.status == 404 { return }
-        guard response.isSuccess else { throw error(response, .get, kind.folder + "/", nil) }
+        guard let body else { return }
         let found: [(id: Digest, size: UInt64?)]
         do throws(Failure) {
             found = try RESTListing.parse(body)
@@ -188,12 +197,52 @@ package final class RESTBackend: Backend {
         }
     }
 
+    /// The answer to GET of a folder; nil for 404.
+    private func listing(_ kind: ObjectKind) throws(BackendError) -> [UInt8]? {
+        let path = kind.folder + "/"
+        var request = request(.get, path, limit: RESTBackend.listingLimit)
+        request.headers.append(("Accept", "application/vnd.x.restic.rest.v2"))
+        var body: [UInt8] = []
+        let response: HTTPResponse
+        do throws(HTTPError) {
+            response = try client.send(request, into: &body)
+        } catch {
+            throw self.error(error, .get, path, nil, limit: RESTBackend.listingLimit)
+        }
+        if response.status == 404 { return nil }
+        guard response.isSuccess else { throw error(response, .get, path, nil) }
+        return body
+    }
+
     package func remove(_ key: ObjectKey) throws(BackendError) {
         let nothing: [UInt8] = []
         let response = try send(.delete, path(key), key, body: nothing.span)
-        guard response.isSuccess || response.status == 404 else {
+        if response.status == 404 {
+            guard try askSize(key) == nil else {
+                throw .temporary(key, cause: "DELETE \(path(key)): 404, and it is there")
+            }
+            try confirmAbsence("DELETE \(path(key))")
+        } else if !response.isSuccess {
             throw error(response, .delete, path(key), key)
         }
+        if key == .config { isThere.with { $0 = false } }
+    }
+
+    /// Of a place that has a repository a 404 says that something is not there only while the
+    /// config is: rclone gives it for every failure to reach what it serves.
+    private func confirmAbsence(_ request: String) throws(BackendError) {
+        guard isThere.with({ $0 }) else { return }
+        guard try askSize(.config) != nil else {
+            throw .temporary(nil, cause: "\(request): 404, and the same for the config")
+        }
+    }
+
+    /// The error of an answer to a request for `key` that is no success.
+    private func missing(
+        _ response: HTTPResponse, _ method: HTTPMethod, _ key: ObjectKey
+    ) throws(BackendError) -> BackendError {
+        if response.status == 404 { try confirmAbsence("\(method.rawValue) \(path(key))") }
+        return error(response, method, path(key), key)
     }
 
     /// What is half written is the server's to remove.
