@@ -74,13 +74,67 @@ import Testing
         let snapshots = scene.memory.objects.filter { $0.key.kind == .snapshot }
         try scene.forget("a", all: true)
         try scene.forget("b", all: true)
-        let options = GarbageOptions(grace: 3600, limits: GarbageLimits(maxUnused: 0))
+        let options = GarbageOptions(
+            grace: 3600, limits: GarbageLimits(maxUnused: 0), mayEmpty: true)
         let first = try scene.collect("c", options)
         #expect(first.dead.packs > 0)
         for (key, bytes) in snapshots { scene.memory.damage(key, bytes) }
         #expect(try scene.lost() != [], "the index does not list the packs")
         let second = try scene.collect("c", GarbageOptions(grace: 0))
         #expect(second.recovered.packs > 0)
+        #expect(try scene.lost() == [])
+    }
+
+    /// A listing of no snapshots is more likely a lost folder than what somebody wants.
+    @Test func aStoreWithoutSnapshotsIsNotEmptied() throws {
+        let scene = try scene()
+        let packs = try scene.packs().all
+        try scene.forget("a", all: true)
+        try scene.forget("b", all: true)
+        for _ in 0..<2 {
+            let failure = #expect(throws: Failure.self) { try scene.collect("c") }
+            #expect(failure?.kind == .unhealthy)
+            #expect(failure?.hint?.contains("--empty") == true)
+            scene.unlock()
+        }
+        #expect(try scene.packs().all == packs)
+        let options = GarbageOptions(
+            grace: 0, limits: GarbageLimits(maxUnused: 0), mayEmpty: true)
+        try scene.collect("c", options)
+        #expect(try scene.packs().all == 0)
+    }
+
+    /// Of a blob the index still has a copy in a pack that another collector removed: the copy in
+    /// a marked pack that is there is what counts.
+    @Test func aCopyThatIsGoneDoesNotCount() throws {
+        let scene = try GarbageScene()
+        try scene.write("a", "f", noise(20_000, seed: 1))
+        try scene.dehydrate("a")
+        let first = scene.memory.objects
+        for key in first.keys where [.pack, .index, .snapshot].contains(key.kind) {
+            scene.memory.damage(key, nil)
+        }
+        // A host that does not see the first pack stores the same content in another one.
+        try scene.write("b", "f", noise(20_000, seed: 1))
+        try scene.dehydrate("b")
+        for (key, bytes) in first where key.kind != .config && key.kind != .lock {
+            scene.memory.damage(key, bytes)
+        }
+        let waiting = GarbageOptions(grace: 3600, limits: GarbageLimits(maxUnused: 0))
+        try scene.collect("c", waiting)
+        let snapshots = scene.memory.objects.filter { $0.key.kind == .snapshot }
+        try scene.collect("d")
+        try scene.collect("d")
+        // Everything is counted out, and then somebody needs it again.
+        try scene.forget("a", all: true)
+        try scene.forget("b", all: true)
+        let emptying = GarbageOptions(
+            grace: 3600, limits: GarbageLimits(maxUnused: 0), mayEmpty: true)
+        try scene.collect("d", emptying)
+        for (key, bytes) in snapshots { scene.memory.damage(key, bytes) }
+        let report = try scene.collect("c")
+        #expect(report.recovered.packs > 0, "\(report)")
+        #expect(report.lostBlobs == 0)
         #expect(try scene.lost() == [])
     }
 

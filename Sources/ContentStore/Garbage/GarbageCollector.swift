@@ -41,6 +41,7 @@ package final class GarbageCollector {
         try lookAtSnapshots(first: true)
         var survey = try survey()
         describe(survey)
+        try checkNotEmptied(survey)
         var forgotten = try sweep(survey, census)
         if census.foreign.isEmpty {
             try collect(&survey, &forgotten)
@@ -91,6 +92,18 @@ package final class GarbageCollector {
             tick: Interruption.check)
     }
 
+    /// A store that has packs and not one snapshot looks like one whose snapshots were lost.
+    private func checkNotEmptied(_ survey: PackSurvey) throws {
+        guard report.snapshots == 0, !options.mayEmpty else { return }
+        let old = survey.uses.count { !$0.isYoung }
+        let marked = try store.index.marks().count
+        guard old + marked > 0 else { return }
+        throw Failure(
+            .unhealthy, "nothing is collected: the store \(store.backend.location) has no snapshot",
+            cause: "all of it would go, \(old + marked) packs",
+            hint: "If all that was stored is to go, say --empty.")
+    }
+
     private func describe(_ survey: PackSurvey) {
         report.listed = GarbageReport.Amount(packs: survey.count, bytes: survey.bytes)
         report.blobs = live.count
@@ -105,14 +118,14 @@ package final class GarbageCollector {
     /// - Parameter census: who held a lock before the snapshots of `survey` were listed.
     /// - Returns: the packs whose marks are of no use any more.
     private func sweep(_ survey: PackSurvey, _ census: LockCensus) throws -> [Int] {
-        var recover: [Digest] = []
+        var recover: [Digest: Int] = [:]
         var delete: [(mark: KnownMark, size: UInt64)] = []
         var forgotten: [Int] = []
         for mark in try store.index.marks() {
             let size = try store.index.listedSize(mark.id)
             if survey.needed.contains(mark.number) {
-                recover.append(mark.id)
-                report.recovered.add(size ?? 0)
+                recover[mark.id] = mark.number
+                if let size { report.recovered.add(size) }
                 continue
             }
             guard let size else {
@@ -135,9 +148,26 @@ package final class GarbageCollector {
         }
         for (_, size) in delete { report.deleted.add(size) }
         if options.dryRun { return [] }
-        if !recover.isEmpty { try store.nameAgain(recover) }
+        // What is gone by now is of no use, and what it held may be in another one of them.
+        forgotten += try nameAgain(recover.keys.sorted()).compactMap { recover[$0] }
         try remove(delete.map(\.mark.id))
         return forgotten + delete.map(\.mark.number)
+    }
+
+    /// Names packs again, and tells of those that are damaged.
+    ///
+    /// - Returns: those that are gone.
+    private func nameAgain(_ packs: [Digest]) throws(Failure) -> [Digest] {
+        if packs.isEmpty { return [] }
+        var gone: [Digest] = []
+        for pack in try store.nameAgain(packs) {
+            if let damage = pack.damage {
+                report.problems.append("pack \(pack.id.short) is needed: \(damage)")
+            } else {
+                gone.append(pack.id)
+            }
+        }
+        return gone
     }
 
     /// Objects that are removed with one call.
@@ -254,14 +284,14 @@ package final class GarbageCollector {
             // Its index is perhaps from before the swap, and it does not look again.
             report.foreign = census.foreign.map(\.lock.holder)
             let marked = Set(try store.index.marks().map(\.id))
-            try store.nameAgain(dropped.filter { marked.contains($0) })
+            _ = try nameAgain(dropped.filter { marked.contains($0) })
             return
         }
         guard try lookAtSnapshots(first: false) else { return }
         let needed = try survey().needed
         let again = try store.index.marks().filter { needed.contains($0.number) }
         for mark in again { report.recovered.add(try store.index.listedSize(mark.id) ?? 0) }
-        if !again.isEmpty { try store.nameAgain(again.map(\.id)) }
+        _ = try nameAgain(again.map(\.id))
     }
 
     private func sweepAgain() throws -> [Int] {
@@ -304,7 +334,7 @@ package final class GarbageCollector {
                 result.append(MarkedPack(id: orphan.id, time: time, entries: entries))
             }
         }
-        if !adopted.isEmpty { try store.nameAgain(adopted) }
+        _ = try nameAgain(adopted)
         return result
     }
 

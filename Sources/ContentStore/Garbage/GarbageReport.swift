@@ -9,11 +9,14 @@ package struct GarbageOptions: Sendable {
     package var maxDuration: Double?
     /// Only tell what would be done.
     package var dryRun: Bool
+    /// Somebody says that a store without any snapshot is to be emptied.
+    package var mayEmpty: Bool
 
     package init(
         grace: Int64 = 86400, limits: GarbageLimits = GarbageLimits(), maxDuration: Double? = nil,
-        dryRun: Bool = false
+        dryRun: Bool = false, mayEmpty: Bool = false
     ) {
+        self.mayEmpty = mayEmpty
         self.grace = grace
         self.limits = limits
         self.maxDuration = maxDuration

@@ -121,9 +121,11 @@ extension Store {
     /// Only for whoever may rely on them: a snapshot needs them, or the caller's session found them
     /// in the index and has held its lock since.
     ///
-    /// - Throws: when one of them is not there or its header cannot be read.
-    func nameAgain(_ packs: [Digest]) throws(Failure) {
+    /// - Returns: those that cannot be named, because they are gone or have no good header.
+    @discardableResult
+    func nameAgain(_ packs: [Digest]) throws(Failure) -> [UnnamedPack] {
         let sealer = Sealer(key: key)
+        var unnamed: [UnnamedPack] = []
         var rest = packs[...]
         while !rest.isEmpty {
             let writer = IndexFileWriter()
@@ -132,12 +134,17 @@ extension Store {
                     try store.size(ObjectKey(.pack, pack))
                 }
                 guard let size else {
-                    throw Failure(
-                        .store, "pack \(pack.short) is needed and is not there",
-                        hint: "`cistern store check` tells what it held")
+                    unnamed.append(UnnamedPack(id: pack))
+                    continue
                 }
-                writer.append(pack: pack, try header(of: pack, size: size, sealer: sealer))
+                do throws(Failure) {
+                    writer.append(pack: pack, try header(of: pack, size: size, sealer: sealer))
+                } catch {
+                    guard error.kind == .store else { throw error }
+                    unnamed.append(UnnamedPack(id: pack, damage: error))
+                }
             }
+            if writer.packCount == 0 { continue }
             let file = writer.finish(sealer: sealer)
             try backend.failing { store throws(BackendError) in
                 try store.put(ObjectKey(.index, file.id), file.bytes.span)
@@ -145,5 +152,13 @@ extension Store {
             CrashPoint.reached("gc-named-again")
         }
         try syncIndexFiles()
+        return unnamed
     }
+}
+
+/// A pack that should be in an index file and cannot be.
+struct UnnamedPack {
+    var id: Digest
+    /// What is wrong with its header; nil when it is gone.
+    var damage: Failure?
 }

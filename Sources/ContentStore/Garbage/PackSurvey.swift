@@ -32,8 +32,10 @@ struct PackSurvey {
     private var packs: [Pack] = []
     private var duplicates = 0
 
-    /// Packs that no index file lists, with blobs that snapshots refer to and that are nowhere
-    /// else.
+    /// Packs that no index file lists, with blobs that snapshots refer to.
+    ///
+    /// Of these blobs no listed copy is good. All packs that have one: some may be gone, of which
+    /// the index knows the blobs still.
     private(set) var needed = Set<Int>()
     /// Live blobs of which no copy is known.
     private(set) var lost = 0
@@ -144,11 +146,8 @@ struct PackSurvey {
     /// A live blob without a good copy in the index: whatever there is of it has to stay.
     private mutating func protect(_ copies: [Copy]) {
         let unlisted = copies.filter { !packs[$0.pack].isListed && !$0.isBad }
-        if let pack = unlisted.first(where: { needed.contains($0.pack) }) ?? unlisted.first {
-            needed.insert(pack.pack)
-        } else {
-            lost += 1
-        }
+        needed.formUnion(unlisted.lazy.map(\.pack))
+        if unlisted.isEmpty { lost += 1 }
         for copy in copies where packs[copy.pack].isListed {
             packs[copy.pack].live += copy.bytes
             packs[copy.pack].isFixed = true

@@ -38,6 +38,9 @@ extension Store {
         for _ in 0..<Store.censusAttempts {
             var ids = try listedLocks()
             ids.formUnion(try listedLocks())
+            // Asked after the listing, because a refresh is noted before it is written. Host and
+            // process alone are not enough: containers of one host may agree in both.
+            let ours = try index.ownLocks()
             var entries: [LockCensus.Entry] = []
             var isStable = true
             for id in ids.sorted() {
@@ -46,7 +49,7 @@ extension Store {
                     break
                 }
                 let entry = LockCensus.Entry(id: id, lock: lock)
-                if entry.holder != holder { entries.append(entry) }
+                if entry.holder != holder || !ours.contains(id) { entries.append(entry) }
             }
             if isStable { return LockCensus(entries: entries) }
         }

@@ -141,8 +141,11 @@ package final class Obliterator {
     private func removeUnlisted() throws {
         let survey = try PackSurvey(
             store.index, live: live.view(), youngSince: .max, tick: Interruption.check)
-        guard survey.needed.isEmpty else {
-            throw Failure(.bug, "packs that other modules need are in no index file")
+        for pack in try store.index.packs(numbered: survey.needed.sorted())
+        where try store.index.listedSize(pack.id) != nil {
+            throw Failure(
+                .store, "pack \(pack.id.short) is needed by another module and is in no index file",
+                hint: "Its header is damaged: `cistern store check --repair` mends what can be.")
         }
         let unlisted = try store.index.orphans()
         let known = Set(result.note.packs)

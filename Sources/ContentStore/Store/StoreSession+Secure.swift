@@ -31,8 +31,19 @@ extension StoreSession {
             numbered: survey.needed.intersection(unlisted).sorted())
         guard !packs.isEmpty else { return 0 }
         try confirmLock()
-        try store.nameAgain(packs.map(\.id))
+        let unnamed = try store.nameAgain(packs.map(\.id))
         CrashPoint.reached("packs-named-again")
-        return packs.count
+        if !unnamed.isEmpty {
+            // The same content may have been in another one.
+            let left = try PackSurvey(
+                store.index, live: live.view(), youngSince: .max, tick: tick)
+            guard left.needed.isDisjoint(with: packs.map(\.number)) else {
+                throw Failure(
+                    .store, "content that was in the store when this began is gone from it",
+                    cause: "pack \(unnamed[0].id.short) is gone or damaged",
+                    hint: "Run again: it is stored anew from the module's files.")
+            }
+        }
+        return packs.count - unnamed.count
     }
 }

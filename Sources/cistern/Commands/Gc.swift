@@ -24,6 +24,9 @@ struct GcCommand: ParsableCommand {
     @Flag(help: "Only tell what would be done.")
     var dryRun = false
 
+    @Flag(help: "Go on when the store has no snapshot at all, so that everything goes.")
+    var empty = false
+
     @Option(
         help: ArgumentHelp(
             "How long a marked pack stays, and how long a new pack may wait for its snapshot: "
@@ -56,7 +59,7 @@ struct GcCommand: ParsableCommand {
                 } ?? .max),
             maxDuration: try maxDuration.map { (text) throws(Failure) in
                 try Quantity.seconds(text, "--max-duration")
-            }, dryRun: dryRun)
+            }, dryRun: dryRun, mayEmpty: empty)
         let configuration = try config.load()
         Interruption.install()
         let handle = try StoreHandle.open(

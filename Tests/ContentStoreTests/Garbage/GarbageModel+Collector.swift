@@ -99,7 +99,7 @@ extension GarbageModel {
             if me.isLive && state.usable(me.view) & me.listing == 0 {
                 let again = state.marked(me.view) & state.packs
                 if again == 0 { return jump(30) }
-                guard state.put(File(packs: again & ~(again - 1))) else { return }
+                guard state.put(File(packs: again)) else { return }
             }
             done()
         case 17:  // second sweep: the locks
@@ -142,7 +142,7 @@ extension GarbageModel {
         let marked = state.marked(me.view) & me.listing
         let isNeeded = me.isLive && state.usable(me.view) & me.listing == 0
         if isNeeded && weakening != .noLookAtSnapshots {
-            me.again = marked & ~(marked &- 1)
+            me.again = marked
         }
         for i in 0..<6 {
             let pack: UInt8 = 1 << UInt8(i)
