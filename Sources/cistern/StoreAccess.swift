@@ -16,8 +16,7 @@ final class StoreHandle: Sendable {
     private init(store: Store, program: String = LockFile.cistern) throws(Failure) {
         self.store = store
         session = StoreSession.newName()
-        lock = try store.lock(session: session, program: program)
-        try store.refresh(session: session)
+        lock = try store.enter(session: session, program: program)
         refreshed = Monitor(monotonicSeconds())
     }
 

@@ -105,6 +105,14 @@ package protocol Backend: AnyObject, Sendable {
         _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
     ) throws(BackendError)
 
+    /// Calls `each` for every object of all kinds but snapshots, as `list` does for one kind, where
+    /// one listing for all takes fewer requests.
+    ///
+    /// - Returns: false where it does not: what was listed then is not all.
+    func listTogether(
+        _ each: (_ key: ObjectKey, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) -> Bool
+
     /// Removes an object; one that is not there is a success.
     func remove(_ key: ObjectKey) throws(BackendError)
 
@@ -123,6 +131,11 @@ package protocol Backend: AnyObject, Sendable {
 
 extension Backend {
     package var versioned: (any VersionedBackend)? { self as? any VersionedBackend }
+
+    /// Of places with a folder for each kind.
+    package func listTogether(
+        _ each: (_ key: ObjectKey, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) -> Bool { false }
 
     /// One after the other, for places that cannot do better.
     package func remove(_ keys: [ObjectKey]) throws(BackendError) {

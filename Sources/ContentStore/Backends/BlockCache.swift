@@ -231,6 +231,15 @@ package final class BlockCache: Backend {
         }
     }
 
+    package func listTogether(
+        _ each: (_ key: ObjectKey, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) -> Bool {
+        try base.listTogether { key, size throws(BackendError) in
+            know(key, size)
+            try each(key, size)
+        }
+    }
+
     package func remove(_ key: ObjectKey) throws(BackendError) {
         change([key])
         try base.remove(key)

@@ -112,22 +112,27 @@ extension BlobIndex {
                 try db.execute(sql: BlobIndex.listingTables)
                 let insert = try db.cachedStatement(
                     sql: "INSERT OR REPLACE INTO listing VALUES (?, ?)")
-                try db.execute(sql: "SAVEPOINT listing")
-                do {
-                    try list { id, size throws(Failure) in
-                        do {
-                            try insert.execute(arguments: [id.data, Int64(size)])
-                        } catch {
-                            throw BlobIndex.failure(error, self.path)
+                func absentOfListing() throws -> [Data] {
+                    try db.execute(sql: "SAVEPOINT listing")
+                    do {
+                        try list { id, size throws(Failure) in
+                            do {
+                                try insert.execute(arguments: [id.data, Int64(size)])
+                            } catch {
+                                throw BlobIndex.failure(error, self.path)
+                            }
                         }
+                    } catch {
+                        // A savepoint that stays open is a trap in GRDB.
+                        try db.execute(sql: "ROLLBACK TO listing; RELEASE listing")
+                        throw error
                     }
-                } catch {
-                    // A savepoint that stays open is a trap in GRDB.
-                    try db.execute(sql: "ROLLBACK TO listing; RELEASE listing")
-                    throw error
+                    try db.execute(sql: "RELEASE listing")
+                    return try Data.fetchAll(db, sql: BlobIndex.absentPacks)
                 }
-                try db.execute(sql: "RELEASE listing")
-                let absent = try Data.fetchAll(db, sql: BlobIndex.absentPacks)
+                var absent = try absentOfListing()
+                // So many: perhaps the listing is older than the index files.
+                if absent.count > Store.confirmedObjects { absent = try absentOfListing() }
                 if absent.count <= Store.confirmedObjects {
                     for id in absent.compactMap({ Digest(data: $0) }) {
                         guard let size = try confirm(id) else { continue }
@@ -223,6 +228,15 @@ extension BlobIndex {
     func forgetLock(_ id: Digest) throws(Failure) {
         try write { db in
             try db.execute(sql: "DELETE FROM own_lock WHERE id = ?", arguments: [id.data])
+        }
+    }
+
+    /// The lock files of all processes that work with this index.
+    func ownLocks() throws(Failure) -> Set<Digest> {
+        try read { db in
+            Set(
+                try Data.fetchAll(db, sql: "SELECT id FROM own_lock").compactMap(Digest.init(data:))
+            )
         }
     }
 

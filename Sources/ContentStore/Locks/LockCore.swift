@@ -35,7 +35,7 @@ final class LockCore: Sendable {
 
     var current: Digest? { state.with { $0.current } }
 
-    func take() throws(Failure) {
+    func take(_ list: LockListing) throws(Failure) {
         let survey = LockSurvey(
             backend: backend, sealer: Sealer(key: key), exclusive: exclusive,
             program: owner.program, journal: journal, options: options)
@@ -44,7 +44,7 @@ final class LockCore: Sendable {
             // who write at once at least one sees the other.
             let id = try write()
             options.pause(options.settleSeconds)
-            try survey.look(except: id)
+            try survey.look(except: id, listed: try list())
         } catch {
             // The other's lock is what to tell; ours, if it stays, is known to the journal.
             try? remove()
@@ -92,14 +92,25 @@ final class LockCore: Sendable {
             let size = try backend.failing { store throws(BackendError) in
                 try store.size(ObjectKey(.lock, old))
             }
-            guard size != nil else {
-                state.with { $0.isLost = true }
-                return
+            if size == nil {
+                // A lock that is lost cannot be had back, so one answer is not enough.
+                guard try isListed(old) else {
+                    state.with { $0.isLost = true }
+                    return
+                }
             }
             _ = try write()
             state.with { $0.leftovers.append(old) }
             try removeLeftovers()
         }
+    }
+
+    private func isListed(_ lock: Digest) throws(Failure) -> Bool {
+        var isListed = false
+        try backend.failing { store throws(BackendError) in
+            try store.list(.lock) { id, _ in isListed = isListed || id == lock }
+        }
+        return isListed
     }
 
     func stop() {

@@ -11,8 +11,10 @@ struct LockSurvey {
 
     /// Throws a `locked` failure for a conflict with any lock but `own`, and a `temporary` one
     /// when the listing goes on without `own`: it then lacks others' as well.
-    func look(except own: Digest?) throws(Failure) {
-        var ids = try list()
+    ///
+    /// - Parameter listed: the locks, when they were listed already.
+    func look(except own: Digest?, listed: [(id: Digest, size: UInt64)]? = nil) throws(Failure) {
+        var ids = if let listed { listed } else { try list() }
         for wait in options.lagWaits {
             guard let own, !ids.contains(where: { $0.id == own }) else { break }
             options.pause(wait)

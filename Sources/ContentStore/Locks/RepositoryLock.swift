@@ -88,6 +88,9 @@ extension LockJournal {
     }
 }
 
+/// The locks of a repository with their sizes in bytes; nil to have them listed.
+package typealias LockListing = () throws(Failure) -> [(id: Digest, size: UInt64)]?
+
 /// A lock of a repository that is held and refreshed until `release`.
 ///
 /// restic's protocol: look, write, wait, look again; every five minutes a new lock file replaces
@@ -110,16 +113,19 @@ package final class RepositoryLock: Sendable {
     /// Locks of dead processes of this host are removed first if `journal` knows them as ours, and
     /// no others: who else holds the repository is for its owner to judge.
     ///
+    /// `list` may list the locks after ours was written, by a listing that is of further use.
+    ///
     /// Throws a `locked` failure that names the holder of a lock in the way, and a `store` failure
     /// when a lock stays unreadable.
     package static func take(
         _ backend: any Backend, key: MasterKey, exclusive: Bool = false, owner: LockOwner,
-        journal: LockJournal, options: LockOptions = LockOptions()
+        journal: LockJournal, options: LockOptions = LockOptions(),
+        list: LockListing = { nil }
     ) throws(Failure) -> RepositoryLock {
         let core = LockCore(
             backend: backend, key: key, exclusive: exclusive, owner: owner, journal: journal,
             options: options)
-        try core.take()
+        try core.take(list)
         return RepositoryLock(core: core)
     }
 

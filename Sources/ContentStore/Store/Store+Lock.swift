@@ -6,11 +6,13 @@ extension Store {
     /// Locks that crashed processes of this installation left are removed, exactly these; everybody
     /// else's are respected.
     ///
-    /// - Parameter mirror: lock this mirror of the store instead of the store itself.
+    /// - Parameters:
+    ///   - mirror: lock this mirror of the store instead of the store itself.
+    ///   - list: lists the store once the lock is written, for who has further use of that.
     /// - Throws: a `locked` failure that names the holder.
     package func lock(
         session: String, exclusive: Bool = false, program: String = LockFile.cistern,
-        mirror: (any Backend)? = nil
+        mirror: (any Backend)? = nil, list: () throws(Failure) -> StoreListing? = { nil }
     ) throws(Failure) -> RepositoryLock {
         let place = mirror ?? backend
         let abandoned = Set(try index.abandonedLocks())
@@ -34,6 +36,11 @@ extension Store {
             owner: LockOwner(
                 username: "cistern", uid: effectiveUserID, gid: effectiveGroupID, holder: holder,
                 program: program),
-            journal: journal, options: options)
+            journal: journal, options: options
+        ) { () throws(Failure) in
+            let listing = try list()
+            if mirror == nil { try proveKey(listing?.keys) }
+            return listing?.locks
+        }
     }
 }

@@ -6,13 +6,15 @@ extension Store {
     struct Opened {
         var key: MasterKey
         var configuration: RepositoryConfig
+        /// The kept key file that opened it, which the store may no longer have.
+        var kept: KeptKey?
     }
 
     /// Opens the repository on `backend`.
     ///
     /// Of stores on a network the file of the key that fitted is kept beside the index, as it is
-    /// in the store, so that the next opening only asks whether the key is there. The
-    /// configuration is read each time: that it opens is what a check of the store relies on.
+    /// in the store. The configuration is read each time: that it opens is what a check of the
+    /// store relies on.
     ///
     /// What is damaged there may come from a mirror, but not both: that the two fit is the proof
     /// that the mirror is one of this repository.
@@ -48,7 +50,7 @@ extension Store {
         try withKeys(of: backend, password) { key, _ throws(Failure) in key }
     }
 
-    /// With the kept key file, if the store still has it: who took a password back meant it.
+    /// With the kept key file, if there is one that fits; see `proveKey`.
     private static func open(
         _ backend: any Backend, _ password: [UInt8], _ folder: String
     ) throws(Failure) -> Opened {
@@ -59,10 +61,12 @@ extension Store {
         if let file = try? AtomicFile.read(kept, limit: 1 << 20) {
             let id = SHA256Hasher.hash(file.span)
             if let key = try? KeyFile.open(file, name: id, password: password),
-                let configuration = try? decode(sealed, key),
-                (try? backend.size(ObjectKey(.key, id))) == UInt64(file.count)
+                let configuration = try? decode(sealed, key)
             {
-                return Opened(key: key, configuration: configuration)
+                return Opened(
+                    key: key, configuration: configuration,
+                    kept: KeptKey(
+                        id: id, size: UInt64(file.count), path: kept, password: password))
             }
         }
         return try open(keysOf: backend, configOf: backend, password, sealed: sealed) { file in

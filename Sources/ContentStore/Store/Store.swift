@@ -23,6 +23,8 @@ package final class Store: Sendable {
     /// Who this process is to others: in its locks.
     package let holder: LockHolder
     package let clock: any WallClock
+    /// What `proveKey` has yet to prove.
+    let keptKey: Monitor<KeptKey?>
 
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }
@@ -52,6 +54,7 @@ package final class Store: Sendable {
             backend, mirrors: mirrors, password, stateDirectory, fallbacks)
         key = opened.key
         configuration = opened.configuration
+        keptKey = Monitor(opened.kept)
         let seed = Array("cistern chunker 1".utf8) + key.bytes
         chunker = Chunker(key: SHA256Hasher.hash(seed.span).bytes)
         self.stateDirectory = stateDirectory
@@ -100,6 +103,19 @@ package final class Store: Sendable {
                     host: ProcessIdentity.hostName, user: "cistern")
                 try backend.put(ObjectKey(.key, file.name), file.bytes.span)
                 CrashPoint.reached("store-key-put")
+                // Seen once more: where "not there" was an error of the moment, others' are seen
+                // now, and nothing may be written over a store that is there.
+                var keys: [Digest] = []
+                try backend.list(.key) { id, _ in keys.append(id) }
+                guard keys == [file.name] else {
+                    throw Failure(
+                        .temporary, "the listing of \(backend.location) cannot be relied on",
+                        cause: "it did not have keys that it has now, or lacks a new one",
+                        hint: "Run again.")
+                }
+            }
+            guard try !exists(backend) else {
+                throw Failure(.usage, "there is a store at \(backend.location) already")
             }
             var sealed: [UInt8] = []
             let json = RepositoryConfig.random().encode()
@@ -140,22 +156,31 @@ package final class Store: Sendable {
     /// Brings the local index up to date from the store: new and gone index files, the listing
     /// of the packs, and the packs that a crashed writer of this host left.
     ///
-    /// - Parameter unreadable: takes index files that are damaged; without it the first one is an
-    ///   error.
+    /// - Parameters:
+    ///   - listing: what the store has, when it was listed just now.
+    ///   - unreadable: takes index files that are damaged; without it the first one is an error.
     /// - Returns: how many packs that the index names are missing or have a wrong size.
     @discardableResult
     package func refresh(
-        session: String, unreadable: ((Digest, Failure) -> Void)? = nil
+        session: String, listing: StoreListing? = nil,
+        unreadable: ((Digest, Failure) -> Void)? = nil
     ) throws(Failure) -> Int {
         do {
-            try syncIndexFiles(unreadable: unreadable)
+            try proveKey()
+            try syncIndexFiles(listing, unreadable: unreadable)
             try adoptAbandonedPacks(session: session)
+            var packs = listing?.packs
             return try index.updatePresence(
                 list: { each in
                     var failed: Failure?
-                    try backend.list(.pack) { id, size in
+                    func take(_ id: Digest, _ size: UInt64) {
                         guard failed == nil else { return }
                         do throws(Failure) { try each(id, size) } catch { failed = error }
+                    }
+                    if let listed = packs.take() {
+                        for pack in listed { take(pack.id, pack.size) }
+                    } else {
+                        try backend.list(.pack) { id, size in take(id, size) }
                     }
                     if let failed { throw failed }
                 },
@@ -175,15 +200,21 @@ package final class Store: Sendable {
     /// One process of a host at a time: a listing that is older than another's must not bring back
     /// what that one has dropped.
     package func syncIndexFiles(
-        unreadable: ((Digest, Failure) -> Void)? = nil
+        _ listing: StoreListing? = nil, unreadable: ((Digest, Failure) -> Void)? = nil
     ) throws(Failure) {
         do {
             let turn = try FileLock("\(index.path).sync", waiting: Store.syncWait)
             defer { withExtendedLifetime(turn) {} }
             let known = try index.knownIndexFiles()
             var listed = Set<Digest>()
-            try backend.list(.index) { id, _ in listed.insert(id) }
-            for file in try unlisted(known.subtracting(listed), .index) { listed.insert(file) }
+            if let listing {
+                listed = listing.indexFiles
+            } else {
+                try backend.list(.index) { id, _ in listed.insert(id) }
+            }
+            // What another process has taken in since the listing is not gone.
+            var gone = (listing?.known ?? known).subtracting(listed)
+            try gone.subtract(unlisted(gone, .index))
             let sealer = Sealer(key: key)
             // What a new copy finds there is not new to the store.
             let seen = known.isEmpty ? 0 : clock.now().seconds
@@ -199,7 +230,7 @@ package final class Store: Sendable {
                     unreadable(file, failure)
                 }
             }
-            try index.removeIndexFiles(known.subtracting(listed).sorted())
+            try index.removeIndexFiles(gone.sorted())
         } catch {
             throw Failure(
                 .store, "the index files of \(backend.location) cannot be read", wrapping: error)

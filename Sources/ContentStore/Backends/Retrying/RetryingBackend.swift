@@ -120,6 +120,26 @@ package final class RetryingBackend: Backend {
         for object in found { try each(object.id, object.size) }
     }
 
+    package func listTogether(
+        _ each: (_ key: ObjectKey, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) -> Bool {
+        var attempts = begin()
+        var found: [(key: ObjectKey, size: UInt64)] = []
+        while true {
+            do throws(BackendError) {
+                found.removeAll(keepingCapacity: true)
+                let isWhole = try base.listTogether { key, size in found.append((key, size)) }
+                succeeded()
+                guard isWhole else { return false }
+                break
+            } catch {
+                try again(&attempts, error)
+            }
+        }
+        for object in found { try each(object.key, object.size) }
+        return true
+    }
+
     package func remove(_ key: ObjectKey) throws(BackendError) {
         var attempts = begin()
         while true {

@@ -25,20 +25,52 @@ extension S3Backend {
         _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
     ) throws(BackendError) {
         guard kind != .config else { return }
+        try listPages(kind.folder + "/") { objects throws(BackendError) in
+            for (key, size) in objects where key.kind == kind {
+                if let id = key.id { try each(id, size) }
+            }
+            return true
+        }
+    }
+
+    /// `snapshots/`, of which there may be very many, comes last where listings are in order.
+    package func listTogether(
+        _ each: (_ key: ObjectKey, _ size: UInt64) throws(BackendError) -> Void
+    ) throws(BackendError) -> Bool {
+        var isWhole = true
+        var isSorted = true
+        var last = ""
+        try listPages("") { objects throws(BackendError) in
+            for (key, size) in objects {
+                isSorted = isSorted && last < key.path
+                last = key.path
+                if key.kind != .snapshot { try each(key, size) }
+            }
+            // A page without any object of ours: the bucket holds something else as well.
+            isWhole = !objects.isEmpty
+            return isWhole && !(isSorted && objects.last?.key.kind == .snapshot)
+        }
+        return isWhole
+    }
+
+    /// Calls `each` with the objects below `folder`, a page at a time, until it returns false.
+    private func listPages(
+        _ folder: String,
+        _ each: (_ objects: [(key: ObjectKey, size: UInt64)]) throws(BackendError) -> Bool
+    ) throws(BackendError) {
         var token: String?
         repeat {
             var query = [("list-type", "2")]
             if let token { query.append(("continuation-token", token)) }
-            let page = try page(kind.folder + "/", query, root: "ListBucketResult")
+            let page = try page(folder, query, root: "ListBucketResult")
+            var objects: [(key: ObjectKey, size: UInt64)] = []
             for (name, fields) in page.records where name == "Contents" {
-                guard let key = key(fields), key.kind == kind, let id = key.id,
-                    let size = UInt64(fields["Size"] ?? "")
+                guard let key = key(fields, page), let size = UInt64(fields["Size"] ?? "")
                 else { continue }
-                try each(id, size)
+                objects.append((key, size))
             }
-            let next = page.fields["NextContinuationToken"]
-            guard page.fields["IsTruncated"] == "true" else { return }
-            token = try S3Backend.advance(token, next)
+            guard try each(objects), page.fields["IsTruncated"] == "true" else { return }
+            token = try S3Backend.advance(token, page.fields["NextContinuationToken"])
         } while true
     }
 
@@ -55,7 +87,7 @@ extension S3Backend {
             let folder = kind == .config ? "config" : kind.folder + "/"
             let page = try page(folder, query, root: "ListVersionsResult")
             for (name, fields) in page.records where ["Version", "DeleteMarker"].contains(name) {
-                guard let key = key(fields), key.kind == kind else { continue }
+                guard let key = key(fields, page), key.kind == kind else { continue }
                 var found = S3ObjectVersion(key: key, versionID: fields["VersionId"] ?? "null")
                 found.isLatest = fields["IsLatest"] == "true"
                 found.isDeleteMarker = name == "DeleteMarker"
@@ -63,7 +95,7 @@ extension S3Backend {
                 try each(found)
             }
             guard page.fields["IsTruncated"] == "true" else { return }
-            let next = page.fields["NextKeyMarker"].map(S3Backend.decode)
+            let next = page.fields["NextKeyMarker"].map { S3Backend.decode($0, page) }
             let nextVersion = page.fields["NextVersionIdMarker"]
             _ = try S3Backend.advance(
                 (marker ?? "") + " " + (version ?? ""), next.map { $0 + " " + (nextVersion ?? "") })
@@ -88,14 +120,14 @@ extension S3Backend {
             guard let page = try uploads(query) else { return removed }
             for (name, fields) in page.records where name == "Upload" {
                 let begun = Array((fields["Initiated"] ?? "").utf8)
-                guard let key = key(fields), let id = fields["UploadId"],
+                guard let key = key(fields, page), let id = fields["UploadId"],
                     let start = parseRFC3339Nano(begun.span), start < time
                 else { continue }
                 try abort(key, upload: id)
                 removed += 1
             }
             guard page.fields["IsTruncated"] == "true" else { return removed }
-            let next = page.fields["NextKeyMarker"].map(S3Backend.decode)
+            let next = page.fields["NextKeyMarker"].map { S3Backend.decode($0, page) }
             let nextUpload = page.fields["NextUploadIdMarker"]
             _ = try S3Backend.advance(
                 (marker ?? "") + " " + (upload ?? ""), next.map { $0 + " " + (nextUpload ?? "") })
@@ -134,9 +166,9 @@ extension S3Backend {
     }
 
     /// The object that the entry of a listing is; nil for what is none of ours.
-    private func key(_ fields: [String: String]) -> ObjectKey? {
+    private func key(_ fields: [String: String], _ page: XMLRecords) -> ObjectKey? {
         guard let text = fields["Key"] else { return nil }
-        let name = S3Backend.decode(text)
+        let name = S3Backend.decode(text, page)
         guard name.hasPrefix(prefix) else { return nil }
         return ObjectKey(path: name.dropFirst(prefix.count))
     }
@@ -149,7 +181,11 @@ extension S3Backend {
         return next
     }
 
-    /// Undoes the encoding that `encoding-type=url` asks for.
+    /// Undoes the encoding that `encoding-type=url` asks for, which not every server heeds.
+    private static func decode(_ text: String, _ page: XMLRecords) -> String {
+        page.fields["EncodingType"] == "url" ? decode(text) : text
+    }
+
     static func decode(_ text: String) -> String {
         guard text.utf8.contains(0x25) || text.utf8.contains(0x2B) else { return text }
         var output: [UInt8] = []
