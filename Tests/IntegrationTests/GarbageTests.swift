@@ -56,8 +56,53 @@ import Testing
             try scene.fleet.cistern("gc", "--grace", "0")
             try scene.fleet.cistern("dehydrate", "data")
             try scene.fleet.judge()
-            break
         }
+    }
+
+    /// restic's prune begins when a dehydrate has got so far: whoever finds the other's lock gives
+    /// way, and every snapshot stays whole.
+    @Test func dehydratesBesideResticsPrune() throws {
+        let rounds = setting("CISTERN_PRUNE_RACES", default: 12)
+        let seed = UInt64(setting("CISTERN_SEED", default: Int.random(in: 1...1_000_000)))
+        var generator = SeededGenerator(seed: seed)
+        let scene = try Scene { try $0.small($1, count: 150) }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        var corpus = Corpus(seed: seed)
+        var outcomes: [String: Int] = [:]
+        for round in 0..<rounds {
+            let restic = try #require(Restic.all.randomElement(using: &generator))
+            _ = try corpus.churn(scene.module)
+            try fleet.restic(restic, "forget", "--keep-last", "2", "--group-by", "")
+            let log = try folder()("points-\(round)")
+            var command = fleet.command(["dehydrate", "data"])
+            command.environment["CISTERN_CRASH_LOG"] = log
+            let points = Int(generator.next() % 24)
+            let writer = try command.start()
+            _ = writer.wait { _ in
+                let reached = (try? Data(contentsOf: URL(fileURLWithPath: log))) ?? Data()
+                return reached.count { $0 == UInt8(ascii: "\n") } >= points
+            }
+            let prune = try restic.command(
+                ["prune", "--max-unused", "0"], store: fleet.store,
+                passwordFile: fleet.passwordFile
+            ).run()
+            let written = try writer.wait()
+            let what = "round \(round) of CISTERN_SEED=\(seed), \(restic), \(points) points"
+            if written.status != .exited(0) {
+                #expect(written.errorText.contains("is locked"), "\(what): \(written)")
+            }
+            if prune.status != .exited(0) {
+                #expect(prune.errorText.contains("already locked"), "\(what): \(prune)")
+            }
+            outcomes["\(written.status) \(prune.status)", default: 0] += 1
+            let check = try fleet.restic(restic, "check", "--read-data")
+            #expect(check.text.contains("no errors were found"), "\(what): \(check)")
+        }
+        print("dehydrates beside restic's prune, CISTERN_SEED=\(seed): \(outcomes)")
+        try fleet.cistern("dehydrate", "data")
+        try fleet.judge()
+        #expect(try scene.roundTrip() == [])
     }
 
     /// Dies at each point between two durable steps; the next run goes on and nothing is lost.

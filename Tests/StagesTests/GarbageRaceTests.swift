@@ -19,26 +19,6 @@ import Testing
         return (0..<UInt64(rounds)).map { first + $0 }
     }
 
-    /// Runs each of `bodies` in a thread of its own, with its view of the store.
-    private func race(
-        _ scene: GarbageScene, seed: UInt64, deaths: [Int?],
-        _ bodies: [@Sendable (any Backend) throws -> Void]
-    ) -> [Result<Void, any Error>] {
-        let turns = Turns(seed: seed, processes: bodies.count)
-        let results = Monitor([Result<Void, any Error>?](repeating: nil, count: bodies.count))
-        let threads = bodies.indices.map { i in
-            let backend = ProcessBackend(
-                scene.memory, dyingAfter: deaths[i], turns: turns, process: i)
-            return DedicatedThread(name: "racer-\(i)") {
-                let result = Result { try bodies[i](backend) }
-                turns.end(i)
-                results.with { $0[i] = result }
-            }
-        }
-        for thread in threads { thread.join() }
-        return results.with { $0.compactMap { $0 } }
-    }
-
     private func scene(_ generator: inout SeededGenerator) throws -> GarbageScene {
         let scene = try GarbageScene()
         for i in 0..<4 { try scene.write("a", "f\(i)", noise(3000, seed: UInt64(i))) }
@@ -61,8 +41,8 @@ import Testing
             let dies = generator.next() % 2 == 0
             let death = dies ? Int(generator.next() % 16) : nil
             nonisolated(unsafe) let shared = scene
-            let results = race(
-                scene, seed: seed, deaths: [nil, nil, death],
+            let results = scene.race(
+                seed: seed, deaths: [nil, nil, death],
                 [
                     { try shared.dehydrate("v", on: $0) },
                     { try shared.dehydrate("w", on: $0) },
@@ -98,8 +78,8 @@ import Testing
             let death = Int(generator.next() % 8) + 1
             nonisolated(unsafe) let shared = scene
             let memory = scene.memory
-            let results = race(
-                scene, seed: seed, deaths: [nil, nil],
+            let results = scene.race(
+                seed: seed, deaths: [nil, nil],
                 [
                     { backend in
                         // Its own death; its lock goes when it comes again.

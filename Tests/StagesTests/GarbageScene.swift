@@ -239,6 +239,27 @@ final class GarbageScene {
         return report
     }
 
+    /// Runs each of `bodies` in a thread of its own, with its view of the store.
+    func race(
+        seed: UInt64, deaths: [Int?],
+        _ bodies: [@Sendable (any Backend) throws -> Void]
+    ) -> [Result<Void, any Error>] {
+        let memory = memory
+        let turns = Turns(seed: seed, processes: bodies.count)
+        let results = Monitor([Result<Void, any Error>?](repeating: nil, count: bodies.count))
+        let threads = bodies.indices.map { i in
+            let backend = ProcessBackend(
+                memory, dyingAfter: deaths[i], turns: turns, process: i)
+            return DedicatedThread(name: "racer-\(i)") {
+                let result = Result { try bodies[i](backend) }
+                turns.end(i)
+                results.with { $0[i] = result }
+            }
+        }
+        for thread in threads { thread.join() }
+        return results.with { $0.compactMap { $0 } }
+    }
+
     /// Removes all snapshots of a module but the newest.
     func forget(_ host: String, all: Bool = false) throws {
         let store = try stranger()
