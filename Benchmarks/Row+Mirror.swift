@@ -38,4 +38,61 @@ extension Row {
                 }, verify: verify),
         ]
     }
+
+    /// The same to an empty prefix of a bucket each time.
+    static let mirrorS3 = Row(
+        name: "mirror-s3", work: "mirror to S3, large files", target: 0.8
+    ) { workshop in
+        let fleet = try workshop.dehydrated(workshop.medium())
+        let server = try workshop.server()
+        let expected = fleet.objects("data").count
+        let target = Prefix()
+        let verify = { (_: Command.Result) in
+            let listing = try rclone(server, ["lsf", "-R", "--files-only"], target.name + "/data")
+                .run().expect()
+            let found = listing.text.split(separator: "\n").count
+            guard found == expected else {
+                throw TestError("\(found) packs in place of \(expected)")
+            }
+        }
+        return [
+            Contestant(
+                name: "cistern store mirror", reads: fleet.store,
+                prepare: {
+                    target.next()
+                    try fleet.mirror(to: [server.url(target.name)])
+                },
+                command: {
+                    var command = fleet.command(["store", "mirror"]).quiet()
+                    for (name, value) in server.variables { command.environment[name] = value }
+                    return command
+                }, verify: verify),
+            Contestant(
+                name: "rclone copy --transfers 8", reads: fleet.store, prepare: target.next,
+                command: {
+                    rclone(server, ["copy", "--transfers", "8", fleet.store], target.name).quiet()
+                }, verify: verify),
+        ]
+    }
+
+    private static func rclone(
+        _ server: S3Server, _ arguments: [String], _ prefix: String
+    ) -> Command {
+        var command = Command(
+            "rclone",
+            arguments + [
+                "--config", "/dev/null", ":s3:\(server.bucket)/\(prefix)", "--s3-provider", "Other",
+                "--s3-endpoint", server.endpoint, "--s3-env-auth",
+            ])
+        for (name, value) in server.variables { command.environment[name] = value }
+        return command
+    }
+}
+
+/// A new prefix of a bucket for each run.
+private final class Prefix {
+    private var count = 0
+    var name: String { "bench-\(count)" }
+
+    func next() { count += 1 }
 }

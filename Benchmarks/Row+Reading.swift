@@ -54,20 +54,25 @@ extension Row {
         name: "store-check-large", work: "store check --read-data, large files", target: 3
     ) { workshop in try storeCheck(workshop, workshop.large()) }
 
+    static let storeCheckS3 = Row(
+        name: "store-check-s3", work: "store check --read-data, large files, on S3", target: 3
+    ) { workshop in try storeCheck(workshop, workshop.medium(), on: workshop.server()) }
+
     /// Reading every pack of one and the same store.
     private static func storeCheck(
-        _ workshop: Workshop, _ path: String
+        _ workshop: Workshop, _ path: String, on server: S3Server? = nil
     ) throws -> [Contestant] {
-        let fleet = try workshop.dehydrated(path)
+        let fleet = try workshop.dehydrated(path, on: server)
+        let reads = server == nil ? fleet.store : workshop.serverFolder
         var contestants = [
-            Contestant(name: "cistern store check", reads: fleet.store) {
+            Contestant(name: "cistern store check", reads: reads) {
                 fleet.command(["store", "check", "--read-data"]).quiet()
             }
         ]
         for restic in Restic.all {
             let home = try ResticHome(restic, in: workshop.folder.path)
             contestants.append(
-                Contestant(name: "\(restic) check", reads: fleet.store) {
+                Contestant(name: "\(restic) check", reads: reads) {
                     home.command(["check", "--read-data"], fleet: fleet)
                 })
         }
@@ -100,8 +105,19 @@ extension Row {
         name: "hydrate-large", work: "hydrate, large files", target: 2
     ) { workshop in try hydrate(workshop, workshop.large()) }
 
-    private static func hydrate(_ workshop: Workshop, _ path: String) throws -> [Contestant] {
-        let fleet = try workshop.dehydrated(path)
+    static let hydrateSmallS3 = Row(
+        name: "hydrate-s3-small", work: "hydrate, 20,000 small files, from S3", target: 2
+    ) { workshop in try hydrate(workshop, workshop.small(count: 20_000), on: workshop.server()) }
+
+    static let hydrateLargeS3 = Row(
+        name: "hydrate-s3-large", work: "hydrate, large files, from S3", target: 2
+    ) { workshop in try hydrate(workshop, workshop.medium(), on: workshop.server()) }
+
+    private static func hydrate(
+        _ workshop: Workshop, _ path: String, on server: S3Server? = nil
+    ) throws -> [Contestant] {
+        let fleet = try workshop.dehydrated(path, on: server)
+        let reads = server == nil ? fleet.store : workshop.serverFolder
         let targets = Targets(in: workshop)
         let expected = Corpus.files(path).count
         func verify(_ folder: String) throws {
@@ -112,7 +128,7 @@ extension Row {
         }
         var contestants = [
             Contestant(
-                name: "cistern hydrate", reads: fleet.store, prepare: targets.next,
+                name: "cistern hydrate", reads: reads, prepare: targets.next,
                 command: {
                     fleet.command(["hydrate", "data", "--to", targets.current]).quiet()
                 },
@@ -122,7 +138,7 @@ extension Row {
             let home = try ResticHome(restic, in: workshop.folder.path)
             contestants.append(
                 Contestant(
-                    name: "\(restic) restore", reads: fleet.store, prepare: targets.next,
+                    name: "\(restic) restore", reads: reads, prepare: targets.next,
                     command: {
                         home.command(
                             ["restore", "latest", "--target", targets.current], fleet: fleet)

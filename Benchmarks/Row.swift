@@ -13,7 +13,7 @@ struct Row: Sendable {
         [
             .manifest, .checkVerify, .dehydrateSmall, .dehydrateLarge, .dehydrateUnchanged,
             .storeCheckSmall, .storeCheckLarge, .storeSums, .hydrateSmall, .hydrateLarge,
-            .garbage, .mirror,
+            .garbage, .mirror, .storeCheckS3, .hydrateSmallS3, .hydrateLargeS3, .mirrorS3,
         ]
     }
 

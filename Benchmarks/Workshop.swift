@@ -7,10 +7,26 @@ final class Workshop {
     let options: Options
     private var made: Set<String> = []
     private var fleets = 0
+    private var started: S3Server?
 
     init(_ options: Options) throws {
         self.options = options
         folder = try TemporaryFolder("bench")
+    }
+
+    deinit {
+        if started != nil { try? S3Server.stop(in: serverFolder) }
+    }
+
+    /// Where the S3 server keeps its objects.
+    var serverFolder: String { folder("s3") }
+
+    /// An S3 server of the measurement's own.
+    func server() throws -> S3Server {
+        if let started { return started }
+        let server = try S3Server.start(in: serverFolder)
+        started = server
+        return server
     }
 
     /// 200 thousand small files.
@@ -33,6 +49,14 @@ final class Workshop {
         }
     }
 
+    /// 512 MiB in files of 64 MiB, for places behind a network.
+    func medium() throws -> String {
+        try corpus("medium") { path in
+            var corpus = Corpus()
+            try corpus.large(path, count: options.quick ? 2 : 8)
+        }
+    }
+
     /// One directory with `count` empty files.
     func wide(count: Int) throws -> String {
         try corpus("wide-\(count)") { try Corpus().wide($0, count: count) }
@@ -45,18 +69,19 @@ final class Workshop {
     }
 
     /// A new fleet of one module, `data`, in a folder of its own, with an empty store.
-    func fleet(_ path: String) throws -> Fleet {
+    func fleet(_ path: String, on server: S3Server? = nil) throws -> Fleet {
         fleets += 1
         let fleet = try Fleet(
             in: folder("fleet-\(fleets)"), modules: ["data": path], workers: 1,
-            pipelines: ["list": "name: list\nmodules: [\"*\"]\nstages:\n  - manifest\n"])
+            pipelines: ["list": "name: list\nmodules: [\"*\"]\nstages:\n  - manifest\n"],
+            server: server)
         try fleet.cistern("store", "init")
         return fleet
     }
 
     /// A fleet whose module is in the store already.
-    func dehydrated(_ path: String) throws -> Fleet {
-        let fleet = try fleet(path)
+    func dehydrated(_ path: String, on server: S3Server? = nil) throws -> Fleet {
+        let fleet = try fleet(path, on: server)
         try fleet.command(["dehydrate", "data"]).quiet().run().expect()
         return fleet
     }
@@ -104,6 +129,7 @@ struct ResticHome {
         // With its cache, as people use it.
         command.arguments.removeAll { $0 == "--no-cache" }
         command.environment["RESTIC_CACHE_DIR"] = cache
+        for (name, value) in fleet?.server?.variables ?? [:] { command.environment[name] = value }
         return command.quiet()
     }
 

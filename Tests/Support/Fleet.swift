@@ -85,7 +85,10 @@ package struct Fleet: Sendable {
     package func mirror(to urls: [String]) throws {
         let file = folder + "/cistern.yaml"
         let list = urls.map { "\"\($0)\"" }.joined(separator: ", ")
-        let text = try String(contentsOfFile: file, encoding: .utf8).replacingOccurrences(
+        let lines = try String(contentsOfFile: file, encoding: .utf8)
+            .split(separator: "\n", omittingEmptySubsequences: false)
+            .filter { !$0.hasPrefix("  mirrors:") }
+        let text = lines.joined(separator: "\n").replacingOccurrences(
             of: "  password_file:", with: "  mirrors: [\(list)]\n  password_file:")
         try text.write(toFile: file, atomically: true, encoding: .utf8)
     }
