@@ -34,6 +34,7 @@ lint: ## format and house rules
 	scripts/lint
 
 fuzz: ## the fuzzers for MINUTES (60) each
+	scripts/bootstrap build
 	FLAGS="$(TESTS)" scripts/fuzz $(MINUTES)
 
 install: build ## the program into PREFIX (/usr/local)

@@ -28,6 +28,9 @@ package enum Starter {
           # One line, mode 0600, made on first use. Keep a copy elsewhere: without it the store
           # cannot be read by anybody. `restic --password-file` takes it as it is.
           password_file: ./store.key
+          # url: s3:https://s3.example.org/bucket/prefix   # keys from AWS_ACCESS_KEY_ID or ~/.aws
+          # url: rest:https://user:secret@example.org/repo # restic's protocol: rclone serves it
+          # mirrors: [file:/mnt/second/store]              # the same objects in further places
 
         # The directories to look after. Names: letters, digits and -, at most 63 characters.
         modules: []
@@ -73,6 +76,8 @@ package enum Starter {
           - repair: {rotted: restore, removed: ignore, store: requeue, max_repairs: 10%}
           # compression: auto | off | max, or a level from 1 to 19
           - dehydrate: {compression: auto}
+          # - prune     removes what the keep rules of cistern.yaml do not keep
+          # - mirror    copies what is new to the mirrors of the store
 
         """
 
