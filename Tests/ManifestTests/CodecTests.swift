@@ -93,6 +93,21 @@ import Testing
         #expect(unit.target == Array(plain.utf8))
     }
 
+    /// A device number of what is no device says nothing, and does not come back.
+    @Test func aDeviceNumberIsOfDevices() throws {
+        for (type, number) in [("file", 0), ("symlink", 0), ("chardev", 7), ("blockdev", 7)] {
+            let line = try decoded(
+                CodecTests.good.replacing("file", with: type)
+                    .replacing(#""links""#, with: #""rdev":7,"links""#))
+            guard case .unit(let unit) = line else {
+                Issue.record("\(line)")
+                continue
+            }
+            #expect(unit.metadata.rdev == number, "\(type)")
+            #expect(try decoded(Array(encoded(line).dropLast())) == line)
+        }
+    }
+
     @Test func everyPartOfALineIsTruncated() throws {
         let bytes = Array(CodecTests.good.utf8)
         for length in 1..<bytes.count {
@@ -183,7 +198,9 @@ import Testing
         fuzz("unit codec", corpus: corpus, rounds: 200_000) { bytes in
             guard let line = try? decoded(bytes) else { return }
             // What is accepted has one meaning: it comes back from its own encoding.
-            #expect((try? decoded(Array(encoded(line).dropLast()))) == line)
+            #expect(
+                (try? decoded(Array(encoded(line).dropLast()))) == line,
+                "\(String(decoding: bytes, as: UTF8.self))")
         }
     }
 }

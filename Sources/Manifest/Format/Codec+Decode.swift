@@ -294,6 +294,8 @@ private struct LineDecoder {
             }
             unit.content = content
         }
+        // Says nothing of what is no device, and is not written for it.
+        if ![.chardev, .blockdev].contains(unit.metadata.kind) { unit.metadata.rdev = 0 }
         return .unit(unit)
     }
 }
