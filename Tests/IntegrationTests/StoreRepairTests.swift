@@ -91,6 +91,24 @@ import Testing
         }
     }
 
+    /// Damage on a mirror is told to be there, by names alone too.
+    @Test func damageOnAMirror() throws {
+        let scene = try Scene { corpus, path in try corpus.small(path, count: 3) }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        let mirror = fleet.folder + "/mirror"
+        try Command("cp", ["-a", fleet.store, mirror]).run().expect()
+        try Command("chmod", ["-R", "u+w", mirror]).run().expect()
+        let pack = try #require(fleet.objects("data").sorted().first)
+        try Damage.flipByte("\(mirror)/data/\(pack)")
+        let arguments = ["store", "check", "--level", "sum", "--mirror", "mirror"]
+        let text = try fleet.command(arguments).run().expect(3)
+        #expect(text.text.contains("damaged at file:\(mirror)"), "\(text)")
+        let lines = try JSON.lines(fleet.command(arguments + ["--json"]).run().expect(3).output)
+        let problems = lines.filter { $0["type"].string == "problem" }
+        #expect(problems.map { $0["place"].string } == ["file:\(mirror)"], "\(problems)")
+    }
+
     /// A scrub that was killed goes on; a run that has no time says that it is a part run.
     @Test func scrubGoesOn() throws {
         let scene = try Scene { corpus, path in

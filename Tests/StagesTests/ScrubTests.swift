@@ -38,6 +38,20 @@ import Testing
         #expect(place.coverage.isComplete && place.coverage.objects > 5)
     }
 
+    /// The same damage is told apart by the place where it is.
+    @Test(arguments: [ScrubLevel.sum, .deep]) func placeOfDamage(level: ScrubLevel) throws {
+        let scene = try copy()
+        let pack = try #require(try scene.objects(.pack).last)
+        try Damage.flipByte("\(scene.mirror)/\(pack.path)")
+        let found = try scene.check(level, mirror: true).damage
+        #expect(found.map(\.id) == [pack.id])
+        #expect(found.map(\.place) == ["file:\(scene.mirror)"])
+        #expect(found.allSatisfy { $0.message.contains("at file:\(scene.mirror)") })
+        try Damage.flipByte("\(scene.mirror)/\(pack.path)")
+        try Damage.flipByte("\(scene.store)/\(pack.path)")
+        #expect(try scene.check(level, mirror: true).damage.allSatisfy { $0.place == nil })
+    }
+
     /// Each run reads everything again, unless an age is given.
     @Test func agesOfResults() throws {
         let scene = try copy()

@@ -93,9 +93,9 @@ final class StoreScene: Sendable {
         var found = Found()
         if level == .sum {
             for path in withMirror ? [store, mirror] : [store] {
-                let check = SumCheck(
-                    place: try place(path), state: try state(path), options: options,
-                    clock: clock)
+                let check = PlaceCheck(
+                    sumsAt: try place(path), isMirror: path == mirror, state: try state(path),
+                    options: options, clock: clock)
                 let report = try check.run(
                     deadline: options.deadline, progress: { _, _ in },
                     report: { problem in problems.with { $0.append(problem) } })
@@ -113,8 +113,8 @@ final class StoreScene: Sendable {
                 report: { problem in problems.with { $0.append(problem) } })
             found.result = try check.run()
             if withMirror && level == .deep {
-                let report = try MirrorCheck(
-                    store: store, place: try place(mirror), state: try state(mirror),
+                let report = try PlaceCheck(
+                    mirror: try place(mirror), of: store, state: try state(mirror),
                     options: options
                 ).run(
                     deadline: nil, progress: { _, _ in },

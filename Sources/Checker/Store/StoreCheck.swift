@@ -12,7 +12,7 @@ package struct StoreCheckOptions: Sendable {
 
     /// - Parameters:
     ///   - level: `present` looks at index and listing, `deep` at everything; nil is `present`
-    ///     with the trees. `sum` is the work of `SumCheck`.
+    ///     with the trees. `sum` is the work of `PlaceCheck`.
     ///   - scrub: what is read, where objects are.
     package init(level: ScrubLevel?, scrub: ScrubOptions) {
         readsObjects = level == .deep

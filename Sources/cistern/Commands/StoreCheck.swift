@@ -94,16 +94,10 @@ struct StoreCheckRun {
     func checkSums() throws -> StoreCheckResult {
         var result = StoreCheckResult()
         let deadline = options.deadline
-        for place in places.all {
-            let check = SumCheck(
-                place: place, state: try state(place), options: options)
-            let report = try check.run(
-                deadline: deadline, progress: { printer.progress($0, $1) },
-                report: { problem in
-                    result.problems += 1
-                    printer.print(problem)
-                })
-            result.places.append(report)
+        for (index, place) in places.all.enumerated() {
+            let check = PlaceCheck(
+                sumsAt: place, isMirror: index > 0, state: try state(place), options: options)
+            try run(check, until: deadline, into: &result)
         }
         return result
     }
@@ -120,17 +114,24 @@ struct StoreCheckRun {
         if check.hitsContent { try tellHits(store) }
         guard level == .deep else { return result }
         for place in places.mirrors {
-            let check = MirrorCheck(
-                store: store, place: place, state: try state(place), options: options)
-            let report = try check.run(
-                deadline: deadline, progress: { printer.progress($0, $1) },
-                report: { problem in
-                    result.problems += 1
-                    printer.print(problem)
-                })
-            result.places.append(report)
+            let check = try PlaceCheck(
+                mirror: place, of: store, state: try state(place), options: options)
+            try run(check, until: deadline, into: &result)
         }
         return result
+    }
+
+    /// Checks one place, and tells what is damaged there.
+    private func run(
+        _ check: PlaceCheck, until deadline: Double?, into result: inout StoreCheckResult
+    ) throws {
+        let report = try check.run(
+            deadline: deadline, progress: { printer.progress($0, $1) },
+            report: { problem in
+                result.problems += 1
+                printer.print(problem)
+            })
+        result.places.append(report)
     }
 
     /// Tells which modules, snapshots and files the damage costs.
