@@ -44,6 +44,39 @@ import Testing
         #expect(try command.run().status == .exited(2))
     }
 
+    /// Amounts mean the same for every command; what is none is named with its option.
+    @Test(
+        arguments: [
+            (["gc", "--grace"], "1.5h", true), (["gc", "--max-duration"], "90", true),
+            (["gc", "--max-unused"], "0.05", true), (["gc", "--max-unused"], "5%", true),
+            (["gc", "--max-repack"], "1.5G", true),
+            (["store", "check", "--max-age"], "1.5h", true),
+            (["store", "check", "--max-duration"], "90", true),
+            (["store", "check", "--sample"], "0.05", true),
+            (["store", "check", "--sample"], "5%", true),
+            (["wait", "x", "--timeout"], "1.5h", true),
+            (["wait", "x", "--timeout"], "90", true),
+            (["obliterate", "m", "--lock-wait"], "1.5h", true),
+            (["gc", "--grace"], "soon", false), (["gc", "--max-unused"], "5", false),
+            (["gc", "--max-repack"], "much", false), (["store", "check", "--sample"], "5", false),
+            (["store", "check", "--sample"], "0", false),
+            (["store", "check", "--sample"], "150%", false),
+            (["store", "check", "--max-age"], "-1", false),
+            (["wait", "x", "--timeout"], "1e3", false),
+        ] as [([String], String, Bool)])
+    func amounts(arguments: [String], value: String, isGood: Bool) throws {
+        var command = Command(Project.cistern, arguments + [value])
+        command.folder = try folder().path
+        command.environment["CISTERN_CONFIG"] = .some(nil)
+        let result = try command.run()
+        #expect(result.status == .exited(2), "\(result)")
+        // Then the configuration is missed, which is read later.
+        #expect(result.errorText.contains("cistern init") == isGood, "\(result)")
+        if !isGood, let option = arguments.last {
+            #expect(result.errorText.contains(option), "\(result)")
+        }
+    }
+
     @Test func noConfigurationSaysWhereItWasLookedFor() throws {
         let result = try cistern("run", "nightly")
         #expect(result.status == .exited(2), "\(result)")

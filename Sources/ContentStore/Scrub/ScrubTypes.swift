@@ -76,7 +76,7 @@ package struct ScrubSelection: Sendable, Equatable {
     /// Seconds for which a good result holds; nil reads each object once in a pass, however many
     /// runs a pass takes.
     package var maxAge: Int64?
-    /// Percent of the objects, chosen at random by `seed`; nil for all.
+    /// The share of the objects, 1 for all, chosen at random by `seed`; nil for all.
     package var sample: Double?
     package var seed: UInt64
 
@@ -97,7 +97,7 @@ package struct ScrubSelection: Sendable, Equatable {
         x = (x ^ (x >> 30)) &* 0xBF58_476D_1CE4_E5B9
         x = (x ^ (x >> 27)) &* 0x94D0_49BB_1331_11EB
         x ^= x >> 31
-        return Double(x >> 11) / 0x1p53 * 100 < sample
+        return Double(x >> 11) / 0x1p53 < sample
     }
 }
 

@@ -31,35 +31,33 @@ struct GcCommand: ParsableCommand {
         help: ArgumentHelp(
             "How long a marked pack stays, and how long a new pack may wait for its snapshot: "
                 + "24h, 7d, 0.", valueName: "time"))
-    var grace = "24h"
+    var grace = DurationArgument(86400, "24h")
 
     @Option(
         help: ArgumentHelp(
-            "The share of unused bytes that is left in packs in use, of the bytes in use.",
+            "The share of unused bytes that is left in packs in use, of the bytes in use: 5% or "
+                + "0.05.",
             valueName: "share"))
-    var maxUnused = "5%"
+    var maxUnused = ShareArgument(0.05, "5%")
 
     @Option(
         help: ArgumentHelp("The most that is copied in this run: 500M, 10G.", valueName: "size"))
-    var maxRepack: String?
+    var maxRepack: SizeArgument?
 
-    @Option(help: ArgumentHelp("Begin to copy no further pack after this time.", valueName: "time"))
-    var maxDuration: String?
+    @Option(
+        help: ArgumentHelp(
+            "Begin to copy no further pack after this time: 90m, 1.5h.", valueName: "time"))
+    var maxDuration: DurationArgument?
 
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let options = GarbageOptions(
-            grace: Int64(try Quantity.seconds(grace, "--grace")),
+            grace: Int64(grace.seconds.rounded(.up)),
             limits: GarbageLimits(
-                maxUnused: try Quantity.share(maxUnused, "--max-unused"),
-                maxRepack: try maxRepack.map { (text) throws(Failure) in
-                    try Quantity.bytes(text, "--max-repack")
-                } ?? .max),
-            maxDuration: try maxDuration.map { (text) throws(Failure) in
-                try Quantity.seconds(text, "--max-duration")
-            }, dryRun: dryRun, mayEmpty: empty)
+                maxUnused: maxUnused.share, maxRepack: maxRepack?.bytes ?? .max),
+            maxDuration: maxDuration?.seconds, dryRun: dryRun, mayEmpty: empty)
         let configuration = try config.load()
         Interruption.install()
         let handle = try StoreHandle.open(

@@ -27,8 +27,10 @@ struct ObliterateCommand: ParsableCommand {
     @Flag(help: "Do not ask.")
     var yes = false
 
-    @Option(help: ArgumentHelp("How long to wait for those who use the store.", valueName: "time"))
-    var lockWait = "5m"
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for those who use the store: 90s, 1.5h.", valueName: "time"))
+    var lockWait = DurationArgument(300, "5m")
 
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
@@ -37,7 +39,6 @@ struct ObliterateCommand: ParsableCommand {
         guard ModuleDefinition.isValid(name: module) else {
             throw Failure(.usage, "`\(module)` is no name of a module")
         }
-        let wait = try Quantity.seconds(lockWait, "--lock-wait")
         let configuration = try config.load()
         Interruption.install()
         let traces = ModuleTraces(module: module, configuration: configuration)
@@ -54,7 +55,7 @@ struct ObliterateCommand: ParsableCommand {
         try confirm()
         let lock = try ModuleStates.lock(module, configuration)
         defer { withExtendedLifetime(lock) {} }
-        let result = try obliterate(stores, traces, wait)
+        let result = try obliterate(stores, traces, lockWait.seconds)
         try finish(result, traces, stores)
     }
 

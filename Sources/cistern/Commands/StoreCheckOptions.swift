@@ -14,30 +14,6 @@ extension ScrubLevel: ExpressibleByArgument {
     package static var allValueStrings: [String] { allCases.map(\.word) }
 }
 
-/// A length of time: `90s`, `30m`, `5h`, `7d`, `4w`, or a number of seconds.
-struct DurationArgument: ExpressibleByArgument {
-    var seconds: Int64
-
-    init?(argument: String) {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800]
-        let unit = argument.last.flatMap { units[$0] }
-        let digits = unit == nil ? argument[...] : argument.dropLast()
-        guard let value = Int64(digits), value >= 0, value <= 1_000_000_000 else { return nil }
-        seconds = value * (unit ?? 1)
-    }
-}
-
-/// A share: `5%` or `5`.
-struct PercentArgument: ExpressibleByArgument {
-    var percent: Double
-
-    init?(argument: String) {
-        let digits = argument.hasSuffix("%") ? argument.dropLast() : argument[...]
-        guard let value = Double(digits), value > 0, value <= 100 else { return nil }
-        percent = value
-    }
-}
-
 /// What a check of the store reads.
 struct ScrubArguments: ParsableArguments {
     @Option(
@@ -51,17 +27,20 @@ struct ScrubArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Read only what was not found good within this time; 0 forgets all results.",
+            "Read only what was not found good within this time: 7d, 4w; 0 forgets all results.",
             valueName: "time"))
     var maxAge: DurationArgument?
 
     @Option(
         help: ArgumentHelp(
-            "End after this time; the next run goes on with what is left.", valueName: "time"))
+            "End after this time: 90m, 1.5h; the next run goes on with what is left.",
+            valueName: "time"))
     var maxDuration: DurationArgument?
 
-    @Option(help: ArgumentHelp("Read only a random part of the objects.", valueName: "percent"))
-    var sample: PercentArgument?
+    @Option(
+        help: ArgumentHelp(
+            "Read only a random part of the objects: 5% or 0.05.", valueName: "share"))
+    var sample: ShareArgument?
 
     @Option(help: .hidden)
     var seed: UInt64?
@@ -70,6 +49,9 @@ struct ScrubArguments: ParsableArguments {
         if readData, let level, level != .deep {
             throw ValidationError("--read-data is --level deep, not \(level.word).")
         }
+        if let sample, sample.share <= 0 || sample.share > 1 {
+            throw ValidationError("--sample is more than 0 and at most 100%.")
+        }
     }
 
     /// The level asked for; nil for the listing with all trees.
@@ -77,12 +59,12 @@ struct ScrubArguments: ParsableArguments {
 
     /// Which objects are read, and for how long.
     func options() -> ScrubOptions {
-        let age = maxAge.flatMap { $0.seconds == 0 ? nil : $0.seconds }
+        let age = maxAge.flatMap { $0.seconds == 0 ? nil : Int64($0.seconds.rounded(.up)) }
         return ScrubOptions(
             selection: ScrubSelection(
-                level: chosen ?? .deep, maxAge: age, sample: sample?.percent,
+                level: chosen ?? .deep, maxAge: age, sample: sample?.share,
                 seed: seed ?? UInt64.random(in: 0...(1 << 53))),
-            maxDuration: maxDuration.map { Double($0.seconds) }, forgets: maxAge?.seconds == 0)
+            maxDuration: maxDuration?.seconds, forgets: maxAge?.seconds == 0)
     }
 }
 

@@ -11,8 +11,11 @@ struct Wait: ParsableCommand {
     @Argument(help: ArgumentHelp("The run's id.", valueName: "run"))
     var id: String
 
-    @Option(help: ArgumentHelp("Give up after this time, with exit code 1.", valueName: "seconds"))
-    var timeout: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Give up after this time, with exit code 1: 90m, 1.5h, or a number of seconds.",
+            valueName: "time"))
+    var timeout: DurationArgument?
 
     @OptionGroup var config: ConfigOptions
 
@@ -26,8 +29,9 @@ struct Wait: ParsableCommand {
         var current = first
         while current.state == .running {
             try Interruption.check()
-            if let timeout, monotonicSeconds() - start >= timeout {
-                throw Failure(.temporary, "run \(id) has not ended within \(timeout) s")
+            if let timeout, monotonicSeconds() - start >= timeout.seconds {
+                let time = timeout.defaultValueDescription
+                throw Failure(.temporary, "run \(id) has not ended within \(time)")
             }
             _ = pause.wait(seconds: 0.2) { _ in Bool?.none }
             guard let next = try table.run(id) else {
