@@ -86,9 +86,7 @@ struct Pruner {
     private func snapshots(
         of module: String, in all: [StoredSnapshot], _ mirrored: Set<Digest>
     ) -> [RetentionSnapshot] {
-        let own = all.filter {
-            $0.snapshot.paths == ["/\(module)"] && $0.snapshot.tags.contains("module=\(module)")
-        }
+        let own = all.filter { $0.snapshot.module == module }
         return own.map { stored in
             RetentionSnapshot(
                 id: stored.id, time: stored.snapshot.time, tags: stored.snapshot.tags,

@@ -85,6 +85,41 @@ import Testing
         #expect(differences == expected)
     }
 
+    /// What restic stored as `/data` is not module `data`'s: never its newest, never removed.
+    @Test func resticsBackupOfTheModulesName() throws {
+        let restic = try #require(Restic.all.first)
+        let scene = try Scene { try $0.small($1, count: 20) }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        var backup = restic.command(
+            ["backup", "--stdin", "--stdin-filename", "/data"], store: fleet.store,
+            passwordFile: fleet.passwordFile)
+        let content = Array("restic's own".utf8)
+        backup.input = try folder()("input")
+        try Data(content).write(to: URL(fileURLWithPath: backup.input))
+        try backup.run().expect()
+        let mine = try fleet.snapshots(restic).filter { $0["tags"].array.isEmpty }
+        try #require(mine.count == 1 && mine[0]["paths"][0].string == "/data", "\(mine)")
+        let id = try #require(mine[0]["id"].string)
+        #expect(try scene.roundTrip() == [])
+        let listed = try JSON(fleet.cistern("snapshots", "--json").output)["snapshots"].array
+        #expect(listed.map { $0["module"].string } == ["data", nil])
+        try fleet.cistern("obliterate", "data", "--yes")
+        #expect(try fleet.snapshots(restic).map { $0["id"].string } == [id])
+        try fleet.judge()
+        // Named by its id it is restored, also for a module.
+        for (arguments, name) in [([], "any"), (["data"], "module")] {
+            let target = try folder()(name)
+            try fleet.command(
+                ["hydrate"] + arguments + ["--snapshot", id, "--to", target]
+            ).run().expect()
+            let files = Corpus.files(target)
+            try #require(files.count == 1, "\(files)")
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(target)/\(files[0])"))
+            #expect(Array(bytes) == content)
+        }
+    }
+
     /// Backups, pruning and dehydrating in turn on one store.
     @Test(arguments: Restic.all) func bothWriteToOneStore(restic: Restic) throws {
         let scene = try Scene { try $0.small($1, count: 3000) }

@@ -87,6 +87,35 @@ import Testing
         #expect(again.rewrittenPacks == 0)
     }
 
+    /// restic's own backup of a directory of the module's name is not the module's, nor is a
+    /// snapshot whose tag somebody took away.
+    @Test(arguments: [[], ["module=b"], ["cistern"]]) func anothersOfTheSameName(
+        tags: [String]
+    ) throws {
+        let scene = try scene()
+        let store = try scene.stranger()
+        let last = try #require(try store.snapshots(of: "a").last).snapshot
+        let other = Snapshot(
+            time: last.time, tree: last.tree, paths: last.paths, hostname: "h", tags: tags)
+        let json = other.encode()
+        let file = UnpackedFile.seal(
+            json.span, sealer: Sealer(key: store.key), compressor: ZstdCompressor(level: 3))
+        try store.put(snapshot: file.id, file.bytes)
+        let result = try obliterate(scene)
+        #expect(result.isProven, "\(result.problems)")
+        #expect(result.note.snapshots.count == 2)
+        #expect(result.note.kept?.map(\.module) == ["/a"])
+        let left = try scene.stranger()
+        #expect(try left.snapshots().contains { $0.id == file.id })
+        #expect(try left.snapshots(of: "a").isEmpty)
+        #expect(try scene.lost() == [])
+        // By its id it can be had, for the module too; the newest of the module it is not.
+        #expect(try left.snapshot("\(file.id)", module: "a").id == file.id)
+        #expect(throws: Failure.self) { try left.snapshot("latest", module: "a") }
+        let others = try #require(try left.snapshots(of: "b").last)
+        #expect(throws: Failure.self) { try left.snapshot("\(others.id)", module: "a") }
+    }
+
     @Test func marksGoAsWell() throws {
         let scene = try scene()
         try scene.collect("c", GarbageOptions(grace: 3600, limits: GarbageLimits(maxUnused: 0)))

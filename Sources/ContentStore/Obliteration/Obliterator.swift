@@ -39,8 +39,8 @@ package final class Obliterator {
     ///   knows then what is the module's alone, and nothing is removed.
     package func run() throws -> ObliterationResult {
         let snapshots = try store.snapshots()
-        let mine = snapshots.filter { $0.snapshot.paths == ["/\(module)"] }
-        let others = snapshots.filter { $0.snapshot.paths != ["/\(module)"] }
+        let mine = snapshots.filter { $0.snapshot.module == module }
+        let others = snapshots.filter { $0.snapshot.module != module }
         try look(mine, others)
         let known = Set(result.note.snapshots)
         result.note.snapshots += mine.map(\.id.description).filter { !known.contains($0) }
@@ -96,8 +96,7 @@ package final class Obliterator {
     }
 
     private static func name(_ snapshot: Snapshot) -> String {
-        snapshot.tags.first { $0.hasPrefix("module=") }.map { String($0.dropFirst(7)) }
-            ?? snapshot.paths.joined(separator: " ")
+        snapshot.module ?? snapshot.paths.joined(separator: " ")
     }
 
     // MARK: Removing
@@ -185,7 +184,7 @@ package final class Obliterator {
         result.blobs = all.count
         let unused = all.count - all.view().count
         if unused > 0 { result.problems.append("\(unused) blobs that no snapshot uses are left") }
-        if left.contains(where: { $0.snapshot.paths == ["/\(module)"] }) {
+        if left.contains(where: { $0.snapshot.module == module }) {
             result.problems.append("there is a snapshot of the module")
         }
         let listed = try PlaceContents(store.backend)

@@ -12,13 +12,8 @@ package struct DamagedPath: Sendable {
     /// Places in `content` of those that have no good copy.
     package var missing: [Int] = []
 
-    /// The module, for snapshots as Cistern names them: `/<module>` is their only path.
-    package var module: String? {
-        guard snapshot.snapshot.paths.count == 1, let path = snapshot.snapshot.paths.first,
-            path.hasPrefix("/"), !path.dropFirst().contains("/")
-        else { return nil }
-        return String(path.dropFirst())
-    }
+    /// The module that the snapshot is of; nil when it is no module's.
+    package var module: String? { snapshot.snapshot.module }
 }
 
 /// Finds what damage costs: a walk over all snapshots that looks at each whole tree once, and at

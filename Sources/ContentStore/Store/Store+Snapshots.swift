@@ -73,34 +73,33 @@ extension Store {
         return result.sorted { ($0.snapshot.time, $0.id) < ($1.snapshot.time, $1.id) }
     }
 
-    /// The snapshots of one module, oldest first: those whose only path is `/<module>` and, when
-    /// they are Cistern's own, whose tag names the module.
+    /// The snapshots of one module, oldest first, by `Snapshot.module`.
     package func snapshots(of module: String) throws(Failure) -> [StoredSnapshot] {
-        try snapshots().filter { $0.snapshot.paths == ["/\(module)"] }
+        try snapshots().filter { $0.snapshot.module == module }
     }
 
     /// The snapshot whose id begins with `prefix` (or the newest of `module` for `latest`).
+    ///
+    /// By its id also one that is no module's, but none of another module.
     ///
     /// - Throws: `Failure` of class usage when none or several match.
     package func snapshot(
         _ prefix: String, module: String? = nil
     ) throws(Failure) -> StoredSnapshot {
-        let all: [StoredSnapshot]
-        if let module {
-            all = try snapshots(of: module)
-        } else {
-            all = try snapshots()
-        }
+        let all = try snapshots()
+        let own = module.map { module in all.filter { $0.snapshot.module == module } } ?? all
         if prefix == "latest" {
-            guard let last = all.last else {
+            guard let last = own.last else {
                 throw Failure(
                     .usage,
                     "the store \(backend.location) has no snapshot"
-                        + (module.map { " of module \($0)" } ?? ""))
+                        + (module.map { " of module \($0)" } ?? ""),
+                    hint: all.isEmpty ? nil : "`cistern snapshots` lists those that it has")
             }
             return last
         }
-        let matches = all.filter { $0.id.description.hasPrefix(prefix) }
+        var matches = own.filter { $0.id.description.hasPrefix(prefix) }
+        if matches.isEmpty { matches = all.filter { $0.id.description.hasPrefix(prefix) } }
         guard let match = matches.first, matches.count == 1 else {
             throw Failure(
                 .usage,
@@ -108,6 +107,11 @@ extension Store {
                     ? "no snapshot's id begins with \(prefix)"
                     : "\(matches.count) snapshots' ids begin with \(prefix)",
                 hint: "`cistern snapshots` lists them")
+        }
+        if let module, let other = match.snapshot.module, other != module {
+            throw Failure(
+                .usage, "snapshot \(match.id.short) is of module \(other), not of \(module)",
+                hint: "`cistern snapshots \(module)` lists those of \(module)")
         }
         return match
     }

@@ -274,9 +274,9 @@ package final class DehydrateStage: Stage {
         summary.totalFilesProcessed = stats.countFiles
         summary.totalBytesProcessed = stats.sizeFiles
         return Snapshot(
-            time: started, tree: tree, paths: ["/\(module)"],
+            time: started, tree: tree, paths: Snapshot.paths(of: module),
             hostname: ProcessIdentity.hostName, username: "cistern", uid: effectiveUserID,
-            gid: effectiveGroupID, tags: ["cistern", "module=\(module)"], parent: parent,
+            gid: effectiveGroupID, tags: Snapshot.tags(of: module), parent: parent,
             excludes: options.excludes, programVersion: cisternVersion, summary: summary)
     }
 }

@@ -66,7 +66,7 @@ struct Snapshots: ParsableCommand {
             let summary = snapshot.summary
             table.add([
                 stored.id.short, Format.time(snapshot.time),
-                moduleName(snapshot) ?? snapshot.paths.joined(separator: " "), snapshot.hostname,
+                snapshot.module ?? snapshot.paths.joined(separator: " "), snapshot.hostname,
                 summary.map { Format.count(Int64(clamping: $0.totalFilesProcessed)) } ?? "-",
                 summary.map { Format.bytes(Int64(clamping: $0.totalBytesProcessed)) } ?? "-",
                 summary.map { Format.bytes(Int64(clamping: $0.dataAddedPacked)) } ?? "-",
@@ -80,14 +80,10 @@ struct Snapshots: ParsableCommand {
         let snapshot = stored.snapshot
         return Document.Item(
             id: stored.id.description, timeNs: Int64(clamping: snapshot.time.nanosecondsSinceEpoch),
-            module: moduleName(snapshot), hostname: snapshot.hostname, paths: snapshot.paths,
+            module: snapshot.module, hostname: snapshot.hostname, paths: snapshot.paths,
             tags: snapshot.tags, tree: snapshot.tree.description,
             parent: snapshot.parent?.description, files: snapshot.summary?.totalFilesProcessed,
             bytes: snapshot.summary?.totalBytesProcessed,
             addedBytes: snapshot.summary?.dataAddedPacked)
-    }
-
-    private func moduleName(_ snapshot: Snapshot) -> String? {
-        snapshot.tags.first { $0.hasPrefix("module=") }.map { String($0.dropFirst(7)) }
     }
 }

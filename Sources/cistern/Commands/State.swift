@@ -72,11 +72,6 @@ struct StateRebuildCommand: ParsableCommand {
     /// The snapshot to make the state of; nil when the module has none and none was asked for.
     private func find(_ store: Store) throws(Failure) -> StoredSnapshot? {
         if snapshot == "latest" { return try store.snapshots(of: module).last }
-        let found = try store.snapshot(snapshot)
-        let tag = found.snapshot.tags.first { $0.hasPrefix("module=") }
-        guard let tag, tag != "module=\(module)" else { return found }
-        throw Failure(
-            .usage, "snapshot \(found.id.short) is of module \(tag.dropFirst(7)), not of \(module)",
-            hint: "`cistern snapshots \(module)` lists those of \(module)")
+        return try store.snapshot(snapshot, module: module)
     }
 }
