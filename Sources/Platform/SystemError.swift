@@ -41,11 +41,9 @@ package enum Errno {
     package static let crossDevice = EXDEV
     package static let tooManyLinks = EMLINK
     package static let notSupported = EOPNOTSUPP
-    package static let noData = ENODATA
     package static let nameTooLong = ENAMETOOLONG
     package static let again = EAGAIN
     package static let stale = ESTALE
-    package static let notEmpty = ENOTEMPTY
     package static let invalid = EINVAL
     package static let brokenPipe = EPIPE
     package static let tooManyFiles = EMFILE

@@ -38,7 +38,7 @@ final class FileRestoration {
             let temporary = FileRestoration.temporaryName(for: stored.path)
             do {
                 try? directory.descriptor.unlink(temporary)
-                try make(stored, temporary, in: directory, replacing: current)
+                try make(stored, temporary, in: directory)
                 if current != nil {
                     try quarantine.keep(name, in: directory, path: stored.path, reason: reason)
                 }
@@ -84,8 +84,7 @@ final class FileRestoration {
     }
 
     private func make(
-        _ stored: Unit, _ temporary: [UInt8], in directory: OpenDirectory,
-        replacing current: FileMetadata?
+        _ stored: Unit, _ temporary: [UInt8], in directory: OpenDirectory
     ) throws {
         switch stored.metadata.kind {
         case .file:

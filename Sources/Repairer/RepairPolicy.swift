@@ -8,11 +8,12 @@ package struct RepairPolicy: Sendable, Equatable {
 
         /// The most repairs that are allowed among `units` units.
         ///
-        /// At least one, so that a small module can be repaired at all.
+        /// A share allows at least one, so that a small module can be repaired at all; 0 % none.
         package func allowed(of units: UInt64) -> UInt64 {
             switch self {
             case .count(let count): count
-            case .percent(let percent): max(1, UInt64(Double(units) * percent / 100))
+            case .percent(let percent):
+                percent == 0 ? 0 : max(1, UInt64(Double(units) * percent / 100))
             }
         }
     }

@@ -48,7 +48,7 @@ struct StoreRepairRun {
             store: store,
             session: StoreSession(
                 store: store, confirmLock: { () throws(Failure) in try lock.check() }),
-            name: session, places: opened, options: try options(store),
+            name: session, places: opened, options: try options(),
             report: { printer.print(repair: $0) })
         let repaired = try repair.run()
         guard !arguments.dryRun else { return found }
@@ -84,7 +84,7 @@ struct StoreRepairRun {
 
     private var printer: StoreProblemPrinter { check.printer }
 
-    private func options(_ store: Store) throws -> StoreRepairOptions {
+    private func options() throws -> StoreRepairOptions {
         var options = StoreRepairOptions(dryRun: arguments.dryRun)
         for module in check.configuration.modules { options.modules[module.name] = module.path }
         options.directories = arguments.fromDir.map { Path.absolute($0, in: Path.working) }

@@ -39,12 +39,7 @@ import Testing
     @Test(arguments: [16, 100, 4096, 1 << 20], [1, 7, 1024])
     func aListComesBack(_ bufferSize: Int, _ limit: Int) throws {
         let lines = NDJSONTests.lines(300)
-        let folder = try Folder()
-        let writer = NDJSONWriter(
-            try Descriptor.open(folder.path + "/list", [.writeOnly, .create]), bufferSize: 1000)
-        for line in lines { try writer.write(line) }
-        try writer.flush()
-        let bytes = try AtomicFile.read(folder.path + "/list")
+        let bytes = lines.flatMap { encoded($0) }
         let (result, failure) = try read(bytes, bufferSize: bufferSize, limit: limit)
         #expect(failure == nil)
         #expect(result == lines)

@@ -23,7 +23,7 @@ struct RebuildTests {
     }
 
     private func rebuild(
-        _ restic: ResticStore, _ store: Store, at path: String, fresh: Bool = false
+        _ store: Store, at path: String, fresh: Bool = false
     ) throws -> StateRebuildResult {
         try store.refresh(session: StoreSession.newName())
         let snapshot = fresh ? nil : try store.snapshot("latest")
@@ -42,7 +42,7 @@ struct RebuildTests {
         let restic = try make(files: 2500)
         let store = try restic.open()
         let path = try folder(restic) + "/data.sqlite"
-        let result = try rebuild(restic, store, at: path)
+        let result = try rebuild(store, at: path)
         #expect(result.old == nil)
         let state = try ModuleState(path: path, module: "data")
         let baseline = try #require(try state.baseline())
@@ -82,7 +82,7 @@ struct RebuildTests {
             try garbage.write(to: URL(fileURLWithPath: path + "-wal"))
             // What a killed rebuild leaves.
             try garbage.write(to: URL(fileURLWithPath: path + ".rebuild"))
-            let old = try #require(try rebuild(restic, store, at: path).old, "round \(round)")
+            let old = try #require(try rebuild(store, at: path).old, "round \(round)")
             #expect(old.hasPrefix(path + ".damaged-"))
             for suffix in ["", "-wal"] {
                 #expect(try Data(contentsOf: URL(fileURLWithPath: old + suffix)) == garbage)
@@ -100,7 +100,7 @@ struct RebuildTests {
         let restic = try make(files: 1)
         let store = try restic.open()
         let path = try folder(restic) + "/data.sqlite"
-        let result = try rebuild(restic, store, at: path, fresh: true)
+        let result = try rebuild(store, at: path, fresh: true)
         #expect(result.snapshot == nil && result.units == 0 && result.old == nil)
         #expect(try ModuleState(path: path, module: "data").baseline() == nil)
     }
@@ -115,7 +115,7 @@ struct RebuildTests {
         let blob = pack.entries[0]
         try Damage.flipByte(pack.path, at: Int(blob.offset) + 20)
         let error = #expect(throws: Failure.self) {
-            try rebuild(restic, store, at: path)
+            try rebuild(store, at: path)
         }
         #expect(error?.description.contains("--snapshot") ?? false, "\(String(describing: error))")
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data("old".utf8))

@@ -72,10 +72,23 @@ import Testing
         return bench
     }
 
+    /// A share allows one at least, but for 0 %, which is to repair nothing.
+    @Test(
+        arguments: [
+            (RepairPolicy.Limit.count(5), 1_000, 5), (.count(0), 1_000, 0),
+            (.percent(10), 1_000, 100),
+            (.percent(10), 3, 1), (.percent(0), 1_000, 0), (.percent(100), 7, 7),
+            (.percent(10), 0, 1),
+            (.percent(0.1), 100, 1),
+        ] as [(RepairPolicy.Limit, UInt64, UInt64)])
+    func limits(limit: RepairPolicy.Limit, units: UInt64, allowed: UInt64) {
+        #expect(limit.allowed(of: units) == allowed)
+    }
+
     /// 20 units: 19 files and the root.
     @Test(arguments: [
         (RepairPolicy.Limit.count(3), true), (.count(2), false), (.count(0), false),
-        (.percent(15), true), (.percent(14), false), (.percent(100), true),
+        (.percent(15), true), (.percent(14), false), (.percent(100), true), (.percent(0), false),
     ])
     func aListWithMoreDamageThanAllowedIsNotBegun(limit: RepairPolicy.Limit, fine: Bool) throws {
         let bench = try damaged(3, of: 19)

@@ -13,10 +13,7 @@ package struct LockOptions: Sendable {
     /// Where the locks' times come from.
     package var clock: any WallClock = SystemClock()
     /// Waits for a number of seconds.
-    package var pause: @Sendable (Double) -> Void = { seconds in
-        let nothing = Monitor(())
-        let _: Bool? = nothing.wait(seconds: seconds) { _ in nil }
-    }
+    package var pause: @Sendable (Double) -> Void = { Platform.pause(seconds: $0) }
 
     package init() {}
 }

@@ -182,7 +182,7 @@ package final class StoreSession: Sendable {
                 }
                 if due {
                     try confirmLock()
-                    try writeIndex(state, store, name)
+                    try writeIndex(state, store)
                 }
             } catch {
                 let failure = Failure(
@@ -228,7 +228,7 @@ package final class StoreSession: Sendable {
     package func writeIndex() throws(Failure) {
         do {
             try confirmLock()
-            try StoreSession.writeIndex(state, store, name)
+            try StoreSession.writeIndex(state, store)
         } catch {
             throw Failure(
                 .store, "the store's index could not be written", wrapping: error,
@@ -241,7 +241,6 @@ package final class StoreSession: Sendable {
     ///
     /// For a while only, because packs that are named twice do no harm.
     private static func indexTurn(_ store: Store) -> FileLock? {
-        let pause = Monitor(())
         let deadline = monotonicSeconds() + indexInterval
         while monotonicSeconds() < deadline {
             do throws(SystemError) {
@@ -249,14 +248,12 @@ package final class StoreSession: Sendable {
             } catch {
                 guard error.code == Errno.again else { return nil }
             }
-            pause.wait(seconds: 0.01) { _ -> Void? in nil }
+            pause(seconds: 0.01)
         }
         return nil
     }
 
-    private static func writeIndex(
-        _ state: Monitor<State>, _ store: Store, _ name: String
-    ) throws {
+    private static func writeIndex(_ state: Monitor<State>, _ store: Store) throws {
         let sealer = Sealer(key: store.key)
         let turn = indexTurn(store)
         defer { withExtendedLifetime(turn) {} }

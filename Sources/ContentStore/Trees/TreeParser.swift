@@ -120,7 +120,7 @@ package struct TreeParser: Sendable {
             position += 1
             state = nodes ? .nodes : .otherValue
         case .nodes:
-            try openNodes(byte)
+            try openNodes()
         case .otherValue:
             guard byte != 0x7D, byte != 0x5D, byte != 0x2C, byte != 0x3A else {
                 throw .invalid("a value")
@@ -145,7 +145,7 @@ package struct TreeParser: Sendable {
         }
     }
 
-    private mutating func openNodes(_ byte: UInt8) throws(JSONProblem) {
+    private mutating func openNodes() throws(JSONProblem) {
         guard !hasNodes else { throw .invalid("one array of nodes") }
         let bytes = buffer
         var cursor = JSONCursor(bytes.span, at: position)

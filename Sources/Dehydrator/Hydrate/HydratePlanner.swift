@@ -106,7 +106,7 @@ final class HydratePlanner {
                 throw Failure(.store, "the directory has no tree in the snapshot")
             }
             flush(level)
-            let isFresh = try makeDirectory(path, level.isFresh)
+            let isFresh = try makeDirectory(path)
             try enter(path: path, node: node, tree: tree, isFresh: isFresh)
         case .file:
             if let first = earlierName(of: node, path) {
@@ -154,7 +154,7 @@ final class HydratePlanner {
     }
 
     /// Makes a directory, or takes one that is there; what else has the name gives way.
-    private func makeDirectory(_ path: [UInt8], _ parentIsFresh: Bool) throws -> Bool {
+    private func makeDirectory(_ path: [UInt8]) throws -> Bool {
         let (parent, name) = try directories.parent(of: path)
         do throws(SystemError) {
             try parent.descriptor.makeDirectory(name)

@@ -50,15 +50,6 @@ package enum RepairLimit: Sendable, Hashable, Codable {
     case count(Int)
     /// 0 to 100.
     case percent(Double)
-
-    /// How many repairs a module of `units` units may have; a share allows at least one.
-    package func allowed(units: Int) -> Int {
-        switch self {
-        case .count(let count): count
-        case .percent(let percent):
-            percent == 0 ? 0 : max(1, Int((Double(units) * percent / 100).rounded(.down)))
-        }
-    }
 }
 
 /// Options of the dehydrate stage.

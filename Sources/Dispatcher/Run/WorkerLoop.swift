@@ -44,8 +44,6 @@ package struct WorkerLoop: Sendable {
             throw Failure(.usage, "there is no run \(run)", hint: "`cistern runs` lists them")
         }
         let pipeline = try PipelineDefinition(encoded: record.definition)
-        // Nobody changes this: the wait below only ends with its time.
-        let pause = Monitor(())
         var leases = 0
         while !stopRequested() {
             if let job = try table.lease(run: run, worker: identity, for: timing.lease) {
@@ -55,7 +53,7 @@ package struct WorkerLoop: Sendable {
             }
             // What others have leased may come back, but then they take it up themselves.
             guard try table.outlook(run: run).count(.queued) > 0 else { break }
-            _ = pause.wait(seconds: timing.idle) { _ in Bool?.none }
+            pause(seconds: timing.idle)
         }
         return leases
     }

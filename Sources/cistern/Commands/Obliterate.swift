@@ -126,7 +126,6 @@ struct ObliterateCommand: ParsableCommand {
     ) throws -> RepositoryLock {
         let deadline = monotonicSeconds() + wait
         var told = ""
-        let pause = Monitor(())
         while true {
             do throws(Failure) {
                 return try store.lock(session: name, exclusive: true)
@@ -136,7 +135,7 @@ struct ObliterateCommand: ParsableCommand {
                 told = error.message
             }
             try Interruption.check()
-            pause.wait(seconds: 1) { _ -> Void? in nil }
+            pause(seconds: 1)
         }
     }
 

@@ -42,9 +42,6 @@ struct ScrubArguments: ParsableArguments {
             "Read only a random part of the objects: 5% or 0.05.", valueName: "share"))
     var sample: ShareArgument?
 
-    @Option(help: .hidden)
-    var seed: UInt64?
-
     func validate() throws {
         if readData, let level, level != .deep {
             throw ValidationError("--read-data is --level deep, not \(level.word).")
@@ -63,7 +60,7 @@ struct ScrubArguments: ParsableArguments {
         return ScrubOptions(
             selection: ScrubSelection(
                 level: chosen ?? .deep, maxAge: age, sample: sample?.share,
-                seed: seed ?? UInt64.random(in: 0...(1 << 53))),
+                seed: UInt64.random(in: .min ... .max)),
             maxDuration: maxDuration?.seconds, forgets: maxAge?.seconds == 0)
     }
 }

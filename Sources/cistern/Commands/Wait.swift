@@ -24,8 +24,6 @@ struct Wait: ParsableCommand {
         let (table, first) = try configuration.jobTable(with: id)
         Interruption.install()
         let start = monotonicSeconds()
-        // Nobody changes this: the wait below only ends with its time.
-        let pause = Monitor(())
         var current = first
         while current.state == .running {
             try Interruption.check()
@@ -33,7 +31,7 @@ struct Wait: ParsableCommand {
                 let time = timeout.defaultValueDescription
                 throw Failure(.temporary, "run \(id) has not ended within \(time)")
             }
-            _ = pause.wait(seconds: 0.2) { _ in Bool?.none }
+            pause(seconds: 0.2)
             guard let next = try table.run(id) else {
                 throw Failure(.module, "run \(id) is gone from the job table")
             }

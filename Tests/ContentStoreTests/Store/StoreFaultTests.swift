@@ -151,7 +151,7 @@ import Testing
             #expect(try hosts.map { try $0.index.generation() } == before, name)
         }
         scene.memory.setPlan(.none)
-        try judge(scene, hosts, trouble, name)
+        try judge(scene, trouble, name)
     }
 
     private func readBack(_ store: Store, _ scene: Scene, _ name: Comment) throws {
@@ -173,8 +173,7 @@ import Testing
     }
 
     /// What somebody sees who has nothing but the store.
-    private func judge(_ scene: Scene, _ hosts: [Store], _ trouble: Trouble, _ name: Comment) throws
-    {
+    private func judge(_ scene: Scene, _ trouble: Trouble, _ name: Comment) throws {
         for (key, bytes) in scene.memory.objects {
             if let id = key.id { #expect(SHA256Hasher.hash(bytes.span) == id, name) }
         }

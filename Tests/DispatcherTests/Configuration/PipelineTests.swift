@@ -82,14 +82,6 @@ private let head = "name: p\nmodules: ['*']\n"
         #expect((pipeline == nil) == (mistake.severity == .error))
     }
 
-    @Test(arguments: [
-        (RepairLimit.count(5), 1_000, 5), (.count(0), 1_000, 0), (.percent(10), 1_000, 100),
-        (.percent(10), 3, 1), (.percent(0), 1_000, 0), (.percent(100), 7, 7), (.percent(10), 0, 1),
-    ])
-    func repairLimit(limit: RepairLimit, units: Int, allowed: Int) {
-        #expect(limit.allowed(units: units) == allowed)
-    }
-
     /// The pipelines of the repository are those that `cistern init` writes.
     @Test func examplesAreTheStarters() throws {
         let root = URL(filePath: #filePath).pathComponents.dropLast(4).joined(separator: "/")

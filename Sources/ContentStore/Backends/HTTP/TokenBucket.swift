@@ -51,8 +51,3 @@ final class RateLimiter: Sendable {
         return monotonicSeconds() - start
     }
 }
-
-/// Lets the calling thread sleep.
-func pause(seconds: Double) {
-    _ = Monitor(()).wait(seconds: seconds) { _ in nil as Bool? }
-}

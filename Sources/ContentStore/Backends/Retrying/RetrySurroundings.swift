@@ -27,13 +27,12 @@ package struct RetrySurroundings: Sendable {
         now: { monotonicSeconds() }, random: { Double.random(in: 0..<1) },
         isStopping: { Interruption.requested != nil },
         pause: { seconds in
-            let nothing = Monitor(())
             let end = monotonicSeconds() + seconds
             while Interruption.requested == nil {
                 let rest = end - monotonicSeconds()
                 guard rest > 0 else { return }
                 // Signals wake nobody here: look at them now and then.
-                nothing.wait(seconds: min(rest, 0.2)) { _ -> Void? in nil }
+                Platform.pause(seconds: min(rest, 0.2))
             }
         })
 }

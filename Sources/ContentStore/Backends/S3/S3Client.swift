@@ -70,7 +70,7 @@ final class S3Client: Sendable {
                 throw S3Client.error(error, request)
             }
             if response.isSuccess { return response }
-            guard try attempts.mayRepeat(self, S3Problem(response), request) else {
+            guard try attempts.mayRepeat(self, S3Problem(response)) else {
                 return response
             }
         }
@@ -90,7 +90,7 @@ final class S3Client: Sendable {
                 throw S3Client.error(error, request)
             }
             if response.isSuccess { return response }
-            guard try attempts.mayRepeat(self, S3Problem(response), request) else {
+            guard try attempts.mayRepeat(self, S3Problem(response)) else {
                 return response
             }
         }
@@ -110,7 +110,7 @@ final class S3Client: Sendable {
                 throw S3Client.error(error, request)
             }
             if response.isSuccess { return response }
-            guard try attempts.mayRepeat(self, S3Problem(response), request) else {
+            guard try attempts.mayRepeat(self, S3Problem(response)) else {
                 return response
             }
         }
@@ -159,7 +159,7 @@ final class S3Client: Sendable {
 
         /// Whether the server's answer says how the request would be taken; notes it.
         mutating func mayRepeat(
-            _ client: S3Client, _ problem: S3Problem, _ request: S3Request
+            _ client: S3Client, _ problem: S3Problem
         ) throws(BackendError) -> Bool {
             if problem.isExpired, !freshCredentials, client.credentials.canRenew {
                 freshCredentials = true
