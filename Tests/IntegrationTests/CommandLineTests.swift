@@ -44,6 +44,16 @@ import Testing
         #expect(try command.run().status == .exited(2))
     }
 
+    /// What has no list is refused by its name, before anything is looked for.
+    @Test(arguments: ["prune", "mirror", "nothing"]) func stagesWithoutLists(stage: String) throws {
+        let result = try cistern("results", "last", "data", stage)
+        #expect(result.status == .exited(2), "\(result)")
+        #expect(
+            result.errorText.contains("no list of stage `\(stage)`")
+                && result.errorText.contains("manifest, check, repair, dehydrate")
+                && !result.errorText.contains("dehydrate, prune"), "\(result)")
+    }
+
     /// Amounts mean the same for every command; what is none is named with its option.
     @Test(
         arguments: [

@@ -24,15 +24,11 @@ struct ConfigurationBuilder {
     }
 
     static let keys = ["state", "store", "modules", "workers", "keep_runs", "retention"]
-    static let laterKeys = [
-        "jobs", "hub", "supervisor", "provision_threads", "hydration_threads", "templates",
-    ]
 
     mutating func build(_ root: YAMLNode) -> (Configuration?, [ConfigurationProblem]) {
-        guard
-            let entries = reader.mapping(
-                root, "the configuration", allowed: Self.keys, later: Self.laterKeys)
-        else { return (nil, reader.problems) }
+        guard let entries = reader.mapping(root, "the configuration", allowed: Self.keys) else {
+            return (nil, reader.problems)
+        }
         let state = statePath(entries["state"])
         let store = storeSettings(entries["store"], root.place)
         readModules(entries["modules"], root.place)

@@ -32,10 +32,9 @@ struct NodeReader {
 
     /// The entries of a mapping by key.
     ///
-    /// Keys outside of `allowed` are errors; those in `later`
-    /// belong to the design but not to this version, and say so.
+    /// Keys outside of `allowed` are errors; `elsewhere` says where some of them belong.
     mutating func mapping(
-        _ node: YAMLNode, _ what: String, allowed: [String], later: [String] = []
+        _ node: YAMLNode, _ what: String, allowed: [String], elsewhere: [String: String] = [:]
     ) -> [String: YAMLNode.Entry]? {
         let entries: [YAMLNode.Entry]
         switch node.content {
@@ -51,12 +50,10 @@ struct NodeReader {
         for entry in entries {
             if allowed.contains(entry.key) {
                 result[entry.key] = entry
-            } else if later.contains(entry.key) {
-                error(
-                    entry.place, "`\(entry.key)` in \(what) is not supported by this version",
-                    "remove it; nothing would act on it")
             } else {
-                let guess = nearest(entry.key, allowed).map { "did you mean `\($0)`? " } ?? ""
+                let guess =
+                    elsewhere[entry.key].map { "\($0); " }
+                    ?? nearest(entry.key, allowed).map { "did you mean `\($0)`? " } ?? ""
                 error(
                     entry.place, "unknown key `\(entry.key)` in \(what)",
                     "\(guess)allowed keys: \(allowed.joined(separator: ", "))")

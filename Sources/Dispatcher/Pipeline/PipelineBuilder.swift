@@ -19,12 +19,12 @@ struct PipelineBuilder {
         "name", "modules", "stages", "workers", "keep_runs", "stall_timeout", "retry",
     ]
     static let retryKeys = ["attempts", "delay", "max_delay", "max_time"]
-    static let laterKeys = ["schedule", "hooks", "retention", "catch_up", "notify"]
+    static let elsewhere = ["retention": "the keep rules of all pipelines are in cistern.yaml"]
 
     mutating func build(_ root: YAMLNode) -> (PipelineDefinition?, [ConfigurationProblem]) {
         guard
             let entries = reader.mapping(
-                root, "the pipeline", allowed: Self.keys, later: Self.laterKeys)
+                root, "the pipeline", allowed: Self.keys, elsewhere: Self.elsewhere)
         else { return (nil, reader.problems) }
         let name = readName(entries["name"], root.place)
         let modules = readModules(entries["modules"], root.place)

@@ -1,6 +1,9 @@
 /// The stages that a pipeline may have, in their order.
 package enum StageKind: String, Sendable, Codable, CaseIterable {
     case manifest, check, repair, dehydrate, prune
+
+    /// Whether the stage makes a list of units.
+    package var hasList: Bool { self != .prune }
 }
 
 /// Options of the manifest stage.

@@ -24,9 +24,11 @@ struct Results: ParsableCommand {
     @OptionGroup var config: ConfigOptions
 
     func run() throws {
-        guard let kind = StageKind(rawValue: stage) else {
-            let names = StageKind.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Failure(.usage, "there is no stage `\(stage)`", hint: "Allowed: \(names)")
+        guard let kind = StageKind(rawValue: stage), kind.hasList else {
+            let names = StageKind.allCases.filter(\.hasList).map(\.rawValue)
+            throw Failure(
+                .usage, "there is no list of stage `\(stage)`",
+                hint: "Allowed: \(names.joined(separator: ", "))")
         }
         guard ModuleDefinition.isValid(name: module) else {
             throw Failure(

@@ -236,7 +236,8 @@ private let web = "modules: [{name: web, path: ./web}]\n"
 private let configurationMistakes: [Mistake] = [
     Mistake(store + web + "stat: x\n", 3, 1, "unknown key `stat`", "did you mean `state`?"),
     Mistake(store + web + "xyzzy: x\n", 3, 1, "unknown key `xyzzy`", "allowed keys: state,"),
-    Mistake(store + web + "jobs: postgres://x\n", 3, 1, "not supported by this version"),
+    Mistake(
+        store + web + "jobs: postgres://x\n", 3, 1, "unknown key `jobs`", "allowed keys: state,"),
     Mistake(web, 1, 1, "`store` is missing"),
     Mistake(store, 1, 1, "`modules` is missing"),
     Mistake("store: yes\n" + web, 1, 8, "`store` must be a mapping"),

@@ -148,9 +148,10 @@ private let pipelineMistakes: [Mistake] = [
         "must be a time"),
     Mistake(
         head + "stages: [manifest]\nschedule: 'cron: 1 2 * * *'\n", 4, 1,
-        "`schedule` in the pipeline is not supported by this version"),
-    Mistake(head + "stages: [manifest]\nhooks: []\n", 4, 1, "not supported by this version"),
-    Mistake(head + "stages: [manifest]\nretention: []\n", 4, 1, "not supported by this"),
+        "unknown key `schedule` in the pipeline", "allowed keys: name, modules, stages"),
+    Mistake(
+        head + "stages: [manifest]\nretention: []\n", 4, 1, "unknown key `retention`",
+        "in cistern.yaml; allowed keys: name,"),
     Mistake(head + "stages: [manifest]\nworker: 1\n", 4, 1, "unknown key", "`workers`?"),
     Mistake(
         "name: q\nmodules: ['*']\nstages: [manifest]\n", 1, 7, "called `q` in a file",
