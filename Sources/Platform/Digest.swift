@@ -25,22 +25,17 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The digest from 64 lower-case hexadecimal digits; nil for anything else.
     package init?(hex: Span<UInt8>) {
         guard hex.count == 64 else { return nil }
-        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        for i in 0..<64 {
-            let digit: UInt64
-            switch hex[i] {
-            case 0x30...0x39: digit = UInt64(hex[i] - 0x30)
-            case 0x61...0x66: digit = UInt64(hex[i] - 0x61 + 10)
-            default: return nil
-            }
-            switch i >> 4 {
-            case 0: words.0 = words.0 << 4 | digit
-            case 1: words.1 = words.1 << 4 | digit
-            case 2: words.2 = words.2 << 4 | digit
-            default: words.3 = words.3 << 4 | digit
-            }
-        }
-        (a, b, c, d) = words
+        self.init(hex: hex, at: 0)
+    }
+
+    /// The digest from the 64 lower-case hexadecimal digits that begin at `start`; nil for anything
+    /// else.
+    package init?(hex: Span<UInt8>, at start: Int) {
+        guard start >= 0, start <= hex.count - 64, let a = Digest.hexWord(hex, start),
+            let b = Digest.hexWord(hex, start + 16), let c = Digest.hexWord(hex, start + 32),
+            let d = Digest.hexWord(hex, start + 48)
+        else { return nil }
+        self.init(words: (a, b, c, d))
     }
 
     /// The digest from a string of 64 lower-case hexadecimal digits; nil for anything else.
@@ -103,10 +98,31 @@ package struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
         return word
     }
 
+    /// Of 16 digits; without a branch for each.
+    private static func hexWord(_ bytes: Span<UInt8>, _ at: Int) -> UInt64? {
+        var word: UInt64 = 0
+        var bad: UInt8 = 0
+        for i in at..<(at + 16) {
+            let value = hexValues[Int(bytes[i])]
+            bad |= value
+            word = word << 4 | UInt64(value & 15)
+        }
+        return bad & 0xF0 == 0 ? word : nil
+    }
+
     private static func appendHex(_ word: UInt64, _ output: inout [UInt8]) {
         for shift in stride(from: 60, through: 0, by: -4) {
             let digit = UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15
             output.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
         }
+    }
+}
+
+/// The value of each lower-case hexadecimal digit, 0xFF for other bytes.
+private let hexValues: [256 of UInt8] = InlineArray { (index: Int) -> UInt8 in
+    switch index {
+    case 0x30...0x39: UInt8(index - 0x30)
+    case 0x61...0x66: UInt8(index - 0x57)
+    default: 0xFF
     }
 }

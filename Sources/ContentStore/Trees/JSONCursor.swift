@@ -163,7 +163,7 @@ struct JSONCursor: ~Escapable {
             _ = try textAfterQuote()
             throw .invalid("an id of 64 digits")
         }
-        guard bytes[at + 64] == 0x22, let digest = hexDigest(bytes, at) else {
+        guard bytes[at + 64] == 0x22, let digest = Digest(hex: bytes, at: at) else {
             throw .invalid("an id of 64 digits")
         }
         at += 65
@@ -269,33 +269,5 @@ struct JSONCursor: ~Escapable {
     @inline(__always)
     func equals(_ text: Text, _ literal: StaticString) -> Bool {
         text.end - text.start == literal.utf8CodeUnitCount && matches(literal, text.start)
-    }
-}
-
-/// The digest of the 64 lower-case hexadecimal digits from `at`; nil for anything else.
-private func hexDigest(_ bytes: Span<UInt8>, _ at: Int) -> Digest? {
-    guard let a = hexWord(bytes, at), let b = hexWord(bytes, at + 16),
-        let c = hexWord(bytes, at + 32), let d = hexWord(bytes, at + 48)
-    else { return nil }
-    return Digest(words: (a, b, c, d))
-}
-
-private func hexWord(_ bytes: Span<UInt8>, _ at: Int) -> UInt64? {
-    var word: UInt64 = 0
-    var bad: UInt8 = 0
-    for i in at..<(at + 16) {
-        let value = hexValues[Int(bytes[i])]
-        bad |= value
-        word = word << 4 | UInt64(value & 15)
-    }
-    return bad & 0xF0 == 0 ? word : nil
-}
-
-/// The value of each lower-case hexadecimal digit, 0xFF for other bytes.
-private let hexValues: [256 of UInt8] = InlineArray { (index: Int) -> UInt8 in
-    switch index {
-    case 0x30...0x39: UInt8(index - 0x30)
-    case 0x61...0x66: UInt8(index - 0x57)
-    default: 0xFF
     }
 }

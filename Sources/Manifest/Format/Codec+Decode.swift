@@ -13,7 +13,7 @@ extension Codec {
             guard let base = buffer.baseAddress else {
                 throw Failure(.usage, "an empty line is no unit")
             }
-            var decoder = unsafe LineDecoder(JSONCursor(base: base, end: buffer.count))
+            var decoder = unsafe LineDecoder(LineCursor(base: base, end: buffer.count))
             return try decoder.line()
         }
     }
@@ -61,7 +61,7 @@ private struct LineDecoder {
         ]
     }
 
-    var cursor: JSONCursor
+    var cursor: LineCursor
     var seen: Keys = []
     var isStats = false
     var unit = Unit(path: [], metadata: FileMetadata(kind: .file))
@@ -69,7 +69,7 @@ private struct LineDecoder {
     var overlay = Overlay(seq: 0)
     var stats = Stats()
 
-    init(_ cursor: JSONCursor) {
+    init(_ cursor: LineCursor) {
         self.cursor = cursor
     }
 
@@ -255,7 +255,7 @@ private struct LineDecoder {
     ///
     /// Anything else could lead outside of the module.
     @inline(__always) private mutating func path(
-        _ read: (inout JSONCursor) throws(Failure) -> [UInt8]
+        _ read: (inout LineCursor) throws(Failure) -> [UInt8]
     ) throws(Failure) -> [UInt8] {
         let start = cursor.at
         let path = try read(&cursor)

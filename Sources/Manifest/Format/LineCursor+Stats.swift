@@ -1,6 +1,6 @@
 internal import Platform
 
-extension JSONCursor {
+extension LineCursor {
     /// The stats object of a list's last unit.
     mutating func stats() throws(Failure) -> Stats {
         let start = at

@@ -6,7 +6,7 @@ internal import Platform
 ///
 /// Failures are of the class `truncated` where the line ends too early and `usage` otherwise, and
 /// name the byte.
-@safe struct JSONCursor {
+@safe struct LineCursor {
     private let base: UnsafePointer<UInt8>
     private let end: Int
     /// The next byte's offset in the line.
@@ -336,7 +336,7 @@ internal import Platform
 
     /// The elements of an array, each read by `element`.
     mutating func array(
-        _ element: (inout JSONCursor) throws(Failure) -> Void
+        _ element: (inout LineCursor) throws(Failure) -> Void
     ) throws(Failure) {
         try expect(UInt8(ascii: "["))
         if take(UInt8(ascii: "]")) { return }
@@ -346,7 +346,7 @@ internal import Platform
 
     /// The fields of an object: `field` reads the value of a key it knows and returns true.
     mutating func object(
-        _ field: (inout JSONCursor, String) throws(Failure) -> Bool
+        _ field: (inout LineCursor, String) throws(Failure) -> Bool
     ) throws(Failure) {
         try expect(UInt8(ascii: "{"))
         if take(UInt8(ascii: "}")) { return }
@@ -355,7 +355,7 @@ internal import Platform
 
     /// The rest of an object from a key on, with its end.
     mutating func fields(
-        _ field: (inout JSONCursor, String) throws(Failure) -> Bool
+        _ field: (inout LineCursor, String) throws(Failure) -> Bool
     ) throws(Failure) {
         repeat {
             let key = try text()
@@ -367,7 +367,7 @@ internal import Platform
 
     /// Steps over any value.
     mutating func skipValue(depth: Int) throws(Failure) {
-        guard depth < JSONCursor.depthLimit else { throw failure("nested too deep") }
+        guard depth < LineCursor.depthLimit else { throw failure("nested too deep") }
         skipSpace()
         switch peek {
         case UInt8(ascii: "{"):

@@ -1,7 +1,7 @@
 internal import Platform
 
 /// The objects inside a unit.
-extension JSONCursor {
+extension LineCursor {
     /// Steps over `word` and the quote behind it.
     mutating func matchWord(_ word: String) -> Bool {
         var copy = self
@@ -186,7 +186,7 @@ extension JSONCursor {
 
     /// Reads a value that may be there once.
     mutating func once<Value>(
-        _ value: inout Value?, _ key: String, _ read: (inout JSONCursor) throws(Failure) -> Value
+        _ value: inout Value?, _ key: String, _ read: (inout LineCursor) throws(Failure) -> Value
     ) throws(Failure) {
         guard value == nil else { throw failure("a second \(key)") }
         value = try read(&self)
