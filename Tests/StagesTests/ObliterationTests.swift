@@ -310,7 +310,7 @@ final class VersionedMemory: VersionedBackend {
         _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void
     ) throws(BackendError) {
         for key in removedObjects.with({ $0 }) where key.kind == kind {
-            try each(ObjectVersion(key: key, name: "1", isLatest: false))
+            try each(ObjectVersion(key: key, name: "1"))
         }
     }
 

@@ -3,13 +3,10 @@ package struct ObjectVersion: Sendable, Equatable {
     package var key: ObjectKey
     /// The place's own name of the version.
     package var name: String
-    /// Whether readers see this version.
-    package var isLatest: Bool
 
-    package init(key: ObjectKey, name: String, isLatest: Bool) {
+    package init(key: ObjectKey, name: String) {
         self.key = key
         self.name = name
-        self.isLatest = isLatest
     }
 }
 

@@ -1,26 +1,7 @@
 package import Platform
 
-/// One version of an object in a bucket that keeps them.
-package struct S3ObjectVersion: Sendable, Equatable {
-    /// The object.
-    package var key: ObjectKey
-    /// The server's name of the version: `null` for what was written before it kept versions;
-    /// nil for whichever is the latest.
-    package var versionID: String?
-    /// Whether readers see this version.
-    package var isLatest = true
-    /// Whether this says that the object was deleted, and holds nothing.
-    package var isDeleteMarker = false
-    /// In bytes.
-    package var size: UInt64 = 0
-
-    package init(key: ObjectKey, versionID: String? = nil) {
-        self.key = key
-        self.versionID = versionID
-    }
-}
-
-extension S3Backend {
+/// Buckets may keep what was removed or replaced.
+extension S3Backend: VersionedBackend {
     package func list(
         _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
     ) throws(BackendError) {
@@ -74,9 +55,8 @@ extension S3Backend {
         } while true
     }
 
-    /// Calls `each` for every version of every object of `kind`, those that were deleted too.
-    package func versions(
-        _ kind: ObjectKind, _ each: (S3ObjectVersion) throws(BackendError) -> Void
+    package func objectVersions(
+        _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void
     ) throws(BackendError) {
         var marker: String?
         var version: String?
@@ -88,11 +68,8 @@ extension S3Backend {
             let page = try page(folder, query, root: "ListVersionsResult")
             for (name, fields) in page.records where ["Version", "DeleteMarker"].contains(name) {
                 guard let key = key(fields, page), key.kind == kind else { continue }
-                var found = S3ObjectVersion(key: key, versionID: fields["VersionId"] ?? "null")
-                found.isLatest = fields["IsLatest"] == "true"
-                found.isDeleteMarker = name == "DeleteMarker"
-                found.size = UInt64(fields["Size"] ?? "") ?? 0
-                try each(found)
+                // What was written before the bucket kept versions has the name `null`.
+                try each(ObjectVersion(key: key, name: fields["VersionId"] ?? "null"))
             }
             guard page.fields["IsTruncated"] == "true" else { return }
             let next = page.fields["NextKeyMarker"].map { S3Backend.decode($0, page) }
@@ -102,11 +79,6 @@ extension S3Backend {
             marker = next
             version = nextVersion
         } while true
-    }
-
-    /// Removes versions for good, 1000 with each request; one that is not there is a success.
-    package func removeVersions(_ versions: [S3ObjectVersion]) throws(BackendError) {
-        try remove(versions)
     }
 
     package func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int {

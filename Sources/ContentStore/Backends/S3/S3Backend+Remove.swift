@@ -15,35 +15,40 @@ extension S3Backend {
     }
 
     package func remove(_ keys: [ObjectKey]) throws(BackendError) {
-        try remove(keys.map { S3ObjectVersion(key: $0) })
-    }
-
-    /// Removes objects, or versions of them where they name one, 1000 with each request.
-    func remove(_ versions: [S3ObjectVersion]) throws(BackendError) {
-        guard versions.count > 1 || versions.first?.versionID != nil else {
-            if let only = versions.first { try remove(only.key) }
+        guard keys.count > 1 else {
+            if let only = keys.first { try remove(only) }
             return
         }
+        var rest = keys[...]
+        while !rest.isEmpty {
+            let batch = rest.prefix(S3Backend.batchSize)
+            rest = rest.dropFirst(batch.count)
+            guard try !removeBatch(batch.map { ($0, nil) }) else { continue }
+            for key in batch { try remove(key) }
+        }
+    }
+
+    package func removeObjectVersions(_ versions: [ObjectVersion]) throws(BackendError) {
         var rest = versions[...]
         while !rest.isEmpty {
             let batch = rest.prefix(S3Backend.batchSize)
             rest = rest.dropFirst(batch.count)
-            guard try !removeBatch(batch) else { continue }
-            guard !batch.contains(where: { $0.versionID != nil }) else {
+            guard try removeBatch(batch.map { ($0.key, $0.name) }) else {
                 throw .refused(nil, cause: "the server does not delete versions of objects")
             }
-            for each in batch { try remove(each.key) }
         }
     }
 
-    /// False when the server does not take several in one request.
+    /// Removes objects, or versions of them where one is named.
+    ///
+    /// - Returns: false when the server does not take several in one request.
     private func removeBatch(
-        _ batch: ArraySlice<S3ObjectVersion>
+        _ batch: [(key: ObjectKey, version: String?)]
     ) throws(BackendError) -> Bool {
         var text = "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>"
         for each in batch {
             text += "<Object><Key>\(S3Backend.escape(prefix + each.key.path))</Key>"
-            if let version = each.versionID {
+            if let version = each.version {
                 text += "<VersionId>\(S3Backend.escape(version))</VersionId>"
             }
             text += "</Object>"
