@@ -128,9 +128,11 @@ final class StoreScene: Sendable {
     }
 
     /// What the program does for --repair: what is needed to open, a check, and the repair.
+    ///
+    /// - Parameter afterCheck: what others do before the repair begins.
     func repair(
         mirror withMirror: Bool, live: Bool = false, directories: [String] = [],
-        sources: [Store] = [], dryRun: Bool = false
+        sources: [Store] = [], dryRun: Bool = false, afterCheck: () throws -> Void = {}
     ) throws -> [StoreRepairEvent] {
         var events: [StoreRepairEvent] = []
         var places: [any Backend] = [try place(store)]
@@ -140,6 +142,7 @@ final class StoreScene: Sendable {
             report: { events.append($0) }
         ).mend()
         _ = try check(.deep, mirror: withMirror)
+        try afterCheck()
         let store = try open()
         let session = StoreSession.newName()
         let lock = try store.lock(session: session)

@@ -58,6 +58,18 @@ extension BlobIndex {
         }
     }
 
+    /// Whether no index file lists or marks a pack, and no writer of this host knows it.
+    package func isUnlisted(_ pack: Digest) throws(Failure) -> Bool {
+        try read { db in
+            try Int.fetchOne(
+                db,
+                sql: """
+                    SELECT 1 FROM pack WHERE id = ? AND (state >= 0
+                        OR pk IN (SELECT pack FROM marked_in))
+                    """, arguments: [pack.data]) == nil
+        }
+    }
+
     /// Takes a pack that is in the store as one to be listed by the next index file.
     package func adopt(_ id: Digest, entries: [PackEntry], session: String) throws(Failure) {
         let size = PackHeader.expectedSize(entries)

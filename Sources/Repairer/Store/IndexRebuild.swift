@@ -41,8 +41,8 @@ extension StoreRepair {
         return false
     }
 
-    /// Whether a snapshot refers to something that is in no index file.
-    private func missesContent() throws -> Bool {
+    /// Whether there are packs in no index file, and a snapshot refers to something that is in none.
+    func missesContent() throws -> Bool {
         struct Found: Error {}
         let unlisted = try store.index.unlistedPacks(limit: 1).count
         guard unlisted > 0 else { return false }

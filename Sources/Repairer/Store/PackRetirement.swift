@@ -17,7 +17,7 @@ extension StoreRepair {
         for pack in packs {
             let key = ObjectKey(.pack, pack)
             guard let blobs = entries[pack], !blobs.isEmpty else {
-                try leaveOrRemove(key)
+                try retireUnlisted(key, isSaved: false)
                 continue
             }
             let missing = try options.dryRun ? 0 : missingCopies(blobs, otherThan: leaving)
@@ -25,6 +25,8 @@ extension StoreRepair {
                 tell(
                     .left, key, at: primary.backend,
                     "\(missing) of its \(blobs.count) blobs have no good copy anywhere")
+            } else if try store.index.pack(pack) == nil {
+                try retireUnlisted(key, isSaved: true)
             } else {
                 ready.append(pack)
             }
@@ -41,20 +43,6 @@ extension StoreRepair {
                 .retired, key, at: primary.backend,
                 "all that it held is in other packs, and it is in the quarantine")
         }
-    }
-
-    /// A damaged object of which nobody knows what it was: when the whole index is well, nothing
-    /// refers to it.
-    private func leaveOrRemove(_ key: ObjectKey) throws(Failure) {
-        guard let id = key.id else { return }
-        let listed = try store.index.pack(id) != nil
-        let damaged = try primary.state.knownDamage().contains { $0.key.kind == .index }
-        guard !listed, !damaged else {
-            tell(.left, key, at: primary.backend, "nobody has a good copy")
-            return
-        }
-        if !options.dryRun { try remove(key, at: primary, reason: "damaged, in no index file") }
-        tell(.retired, key, at: primary.backend, "in no index file; it is in the quarantine")
     }
 
     /// How many blobs have no copy outside of `packs` that reads back good.

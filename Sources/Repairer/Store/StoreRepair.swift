@@ -198,32 +198,29 @@ package final class StoreRepair {
     }
 
     /// Notes that an object is as its name says again, and for packs that all blobs are.
-    private func recordGood(_ key: ObjectKey, at place: StorePlace) throws(Failure) {
+    func recordGood(_ key: ObjectKey, at place: StorePlace) throws(Failure) {
         guard !options.dryRun else { return }
+        let size = try place.backend.failing { backend throws(BackendError) in
+            try backend.size(key)
+        }
         var level = ScrubLevel.deep
-        if key.kind == .pack, let id = key.id {
-            guard let pack = try store.index.pack(id) else {
-                level = .sum
-                return try record(key, level, at: place)
+        if key.kind == .pack, let id = key.id, let size {
+            let listed = try store.index.pack(id)
+            let entries = try listed.map { pack throws(Failure) in
+                try store.index.entries(ofPack: pack.number)
             }
-            let entries = try store.index.entries(ofPack: pack.number)
             let checker = PackChecker(store: store, place: place.backend)
-            let verdict = try checker.check(pack, expected: PackSums.Sum(entries), wasBad: true)
-            guard verdict.isGood else { return }
-            if place.backend === primary.backend {
+            let verdict = try checker.check(
+                listed ?? IndexedPack(number: 0, id: id, size: size, present: true),
+                expected: entries.map { PackSums.Sum($0) }, wasBad: true)
+            // Of a pack in no index file nobody expects more than that it is what its name says.
+            guard verdict.isGood || listed == nil else { return }
+            if !verdict.isGood { level = .sum }
+            if place.backend === primary.backend, listed != nil {
                 for blob in verdict.good {
                     try store.index.markGood(blob.id, blob.type, in: id)
                 }
             }
-        }
-        try record(key, level, at: place)
-    }
-
-    private func record(
-        _ key: ObjectKey, _ level: ScrubLevel, at place: StorePlace
-    ) throws(Failure) {
-        let size = try place.backend.failing { backend throws(BackendError) in
-            try backend.size(key)
         }
         if let size { try place.state.markReturned(key, size: size) }
         try place.state.record([ScrubResult(key, level, .good)], at: store.clock.now())
