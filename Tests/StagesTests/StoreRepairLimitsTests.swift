@@ -73,4 +73,58 @@ import Testing
         #expect(has(key, scene), "\(events)")
         if hasHeader { #expect(try scene.check(nil).isHealthy, "nothing is known against it") }
     }
+
+    // MARK: Index files
+
+    /// A pack of which only a damaged index file knows what it holds.
+    private func damagePackAndIndex(
+        _ scene: StoreScene
+    ) throws -> (pack: ObjectKey, index: [ObjectKey]) {
+        let pack = try #require(try scene.objects(.pack).last)
+        try ObjectDamage.truncate.apply(to: [pack], at: scene.store)
+        let index = try scene.objects(.index)
+        for key in index { try ObjectDamage.flip.apply(to: [key], at: scene.store) }
+        return (pack, index)
+    }
+
+    /// An index file that was never read here stays while it may list what cannot be listed anew.
+    @Test func indexOfWhatHasNoHeader() throws {
+        let scene = try copy()
+        let (pack, index) = try damagePackAndIndex(scene)
+        for _ in 0..<2 {
+            let events = try scene.repair(mirror: false)
+            for key in index + [pack] { #expect(has(key, scene), "\(key): \(events)") }
+            #expect(events.contains { $0.action == .left && $0.key == pack }, "\(events)")
+            #expect(events.contains { $0.action == .left && index.contains($0.key) }, "\(events)")
+            #expect(try !scene.check(.present).isHealthy)
+        }
+        // A mirror has both.
+        _ = try scene.repair(mirror: true)
+        #expect(try scene.check(.deep, mirror: true).isHealthy)
+        #expect(try scene.restores())
+    }
+
+    /// What a read of the index file before the damage says of its packs is not forgotten.
+    @Test(arguments: [ObjectDamage.truncate, .missing])
+    func indexThatWasRead(damage: ObjectDamage) throws {
+        let scene = try copy()
+        #expect(try scene.check(.deep).isHealthy)
+        let pack = try #require(try scene.objects(.pack).last)
+        try damage.apply(to: [pack], at: scene.store)
+        let index = try scene.objects(.index)
+        for key in index { try ObjectDamage.flip.apply(to: [key], at: scene.store) }
+        let events = try scene.repair(mirror: false)
+        #expect(has(pack, scene) == (damage != .missing), "\(events)")
+        #expect(index.allSatisfy { !has($0, scene) }, "\(events)")
+        let store = try Store(
+            backend: try scene.place(scene.store), password: StoreScene.password,
+            stateDirectory: scene.folder("other"))
+        try store.refresh(session: StoreSession.newName())
+        let id = try #require(pack.id)
+        #expect(try store.index.pack(id) != nil, "\(events)")
+        #expect(try !scene.check(.present).isHealthy)
+        _ = try scene.repair(mirror: true)
+        #expect(try scene.check(.deep, mirror: true).isHealthy)
+        #expect(try scene.restores())
+    }
 }

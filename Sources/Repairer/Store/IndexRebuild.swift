@@ -16,12 +16,20 @@ extension StoreRepair {
         }
         let files = Set(damaged.compactMap(\.key.id))
         guard try !files.isEmpty || missesContent() else { return }
-        try adoptUnlisted(knownFrom: files)
+        let unknown = try adoptUnlisted(knownFrom: files)
         if !options.dryRun {
             try session.writeIndex()
             CrashPoint.reached("repair-index-written")
         }
+        let read = try store.index.knownIndexFiles()
         for damage in damaged where !damage.isGone {
+            if unknown > 0, let id = damage.key.id, !read.contains(id) {
+                // Nobody knows what it lists: perhaps these.
+                tell(
+                    .left, damage.key, at: primary.backend,
+                    "it may list \(unknown) packs whose own headers are damaged")
+                continue
+            }
             guard !options.dryRun else {
                 tell(.reindexed, damage.key, at: primary.backend, "would be made anew")
                 continue
@@ -54,27 +62,32 @@ extension StoreRepair {
         }
     }
 
-    private func adoptUnlisted(knownFrom files: Set<Digest>) throws {
+    /// Lists the packs that only `files` list, and those that no file lists.
+    ///
+    /// - Returns: of how many packs nobody knows what they hold.
+    private func adoptUnlisted(knownFrom files: Set<Digest>) throws -> Int {
         var packs: [Digest: Int?] = [:]
-        for pack in try store.index.packs(listedOnlyIn: files) where pack.present {
-            packs[pack.id] = pack.number
-        }
+        // Also those that are damaged or missing: it must be known what they cost.
+        for pack in try store.index.packs(listedOnlyIn: files) { packs[pack.id] = pack.number }
         let unlisted = try store.index.unlistedPacks(limit: StoreRepair.unlistedLimit)
         for id in unlisted.first where packs[id] == nil { packs[id] = .some(nil) }
         var adopted = 0
+        var unknown = unlisted.count - unlisted.first.count
         for (id, number) in packs.sorted(by: { $0.key < $1.key }) {
             try Interruption.check()
             var entries = try opener.header(of: id, at: primary.backend)
             // Only a listing read before the damage can say where the blobs are.
             if entries == nil, let number { entries = try store.index.entries(ofPack: number) }
+            if entries == nil { unknown += 1 }
             guard let entries, !entries.isEmpty else { continue }
             adopted += 1
             if !options.dryRun { try store.index.adopt(id, entries: entries, session: name) }
         }
-        guard adopted > 0 else { return }
+        guard adopted > 0 else { return unknown }
         tell(
             .reindexed, files.first.map { ObjectKey(.index, $0) } ?? .config,
             at: primary.backend, "\(adopted) packs into a new index file, by their headers")
+        return unknown
     }
 
     /// Takes a damaged object out of a place, after its bytes are in the quarantine.
