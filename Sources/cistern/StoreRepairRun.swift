@@ -29,7 +29,8 @@ struct StoreRepairRun {
         let password = try StoreAccess.password(check.configuration, creating: false)
         let printer = check.printer
         try StoreOpening(
-            places: check.places.all, password: password, dryRun: arguments.dryRun,
+            places: check.places.all, password: password,
+            stateDirectory: check.configuration.state, dryRun: arguments.dryRun,
             report: { printer.print(repair: $0) }
         ).mend()
     }

@@ -127,4 +127,78 @@ import Testing
         #expect(try scene.check(.deep, mirror: true).isHealthy)
         #expect(try scene.restores())
     }
+
+    // MARK: Other repositories
+
+    enum OpeningDamage: CaseIterable { case key, keyMissing, config, configMissing, both, none }
+
+    /// Another repository with the same password, named as a mirror, gives and takes nothing,
+    /// whatever the store needs.
+    @Test(arguments: OpeningDamage.allCases, [false, true])
+    func anotherRepository(damage: OpeningDamage, isEmpty: Bool) throws {
+        let scene = try copy()
+        removeTree(scene.mirror)
+        if isEmpty {
+            try Store.create(
+                on: try FileBackend(path: scene.mirror, create: true),
+                password: StoreScene.password, cost: KeyFile.Cost(n: 2, r: 1, p: 1))
+        } else {
+            let other = try StoreScene(files: 1)
+            try Command("cp", ["-a", other.store, scene.mirror]).run().expect()
+        }
+        let key = try scene.objects(.key)
+        if damage == .key || damage == .both {
+            try ObjectDamage.flip.apply(to: key, at: scene.store)
+        }
+        if damage == .keyMissing { try ObjectDamage.missing.apply(to: key, at: scene.store) }
+        if damage == .config || damage == .both {
+            try ObjectDamage.flip.apply(to: [.config], at: scene.store)
+        }
+        if damage == .configMissing {
+            try ObjectDamage.missing.apply(to: [.config], at: scene.store)
+        }
+        let (before, other) = (try scene.contents(), try scene.contents(of: scene.mirror))
+        for dryRun in [true, false] {
+            _ = Result { try scene.repair(mirror: true, dryRun: dryRun) }
+            #expect(try scene.contents() == before, "dry run \(dryRun)")
+            #expect(try scene.contents(of: scene.mirror) == other, "dry run \(dryRun)")
+        }
+    }
+
+    /// A config that does not open is kept before a good one takes its place.
+    @Test func damagedConfigIsKept() throws {
+        let scene = try copy()
+        try ObjectDamage.flip.apply(to: [.config], at: scene.store)
+        let damaged = try Data(contentsOf: URL(fileURLWithPath: scene.store + "/config"))
+        let events = try scene.mendOpening(mirror: true)
+        #expect(events.map(\.action) == [.copied])
+        #expect(try scene.contents() == scene.contents(of: scene.mirror))
+        let folder = scene.folder("state/quarantine/.store")
+        let kept = try FileManager.default.contentsOfDirectory(atPath: folder)
+        #expect(kept.count == 2)
+        #expect(
+            kept.contains { FileManager.default.contents(atPath: "\(folder)/\($0)") == damaged })
+    }
+
+    /// The key of the mirror opens the store's snapshots: then the config may come from there too.
+    @Test func keyAndConfigFromAMirror() throws {
+        let scene = try copy()
+        try ObjectDamage.missing.apply(to: try scene.objects(.key), at: scene.store)
+        try ObjectDamage.flip.apply(to: [.config], at: scene.store)
+        _ = try scene.repair(mirror: true)
+        #expect(try scene.check(.deep, mirror: true).isHealthy)
+    }
+
+    /// An index file that is what its name says stays, even when it does not open.
+    @Test func indexOfAnotherKey() throws {
+        let scene = try copy()
+        let other = try StoreScene(files: 1)
+        let key = try #require(try other.objects(.index).first)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(other.store)/\(key.path)"))
+        try write([UInt8](bytes), key, scene)
+        let events = try scene.repair(mirror: false)
+        #expect(has(key, scene), "\(events)")
+        #expect(events.contains { $0.action == .left && $0.key == key }, "\(events)")
+        #expect(try !scene.check(.present).isHealthy)
+    }
 }

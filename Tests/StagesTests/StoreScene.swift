@@ -134,13 +134,9 @@ final class StoreScene: Sendable {
         mirror withMirror: Bool, live: Bool = false, directories: [String] = [],
         sources: [Store] = [], dryRun: Bool = false, afterCheck: () throws -> Void = {}
     ) throws -> [StoreRepairEvent] {
-        var events: [StoreRepairEvent] = []
         var places: [any Backend] = [try place(store)]
         if withMirror { places.append(try place(mirror)) }
-        try StoreOpening(
-            places: places, password: StoreScene.password, dryRun: dryRun,
-            report: { events.append($0) }
-        ).mend()
+        var events = try mendOpening(mirror: withMirror, dryRun: dryRun)
         _ = try check(.deep, mirror: withMirror)
         try afterCheck()
         let store = try open()
@@ -164,6 +160,17 @@ final class StoreScene: Sendable {
         return events
     }
 
+    /// What is needed to open the store.
+    func mendOpening(mirror withMirror: Bool, dryRun: Bool = false) throws -> [StoreRepairEvent] {
+        var events: [StoreRepairEvent] = []
+        try StoreOpening(
+            places: try (withMirror ? [store, mirror] : [store]).map { try place($0) },
+            password: StoreScene.password, stateDirectory: folder("state"), dryRun: dryRun,
+            report: { events.append($0) }
+        ).mend()
+        return events
+    }
+
     /// Whether restic finds nothing wrong in all of the store.
     func resticAgrees() throws -> Bool {
         guard let restic = Restic.installed else { return true }
@@ -183,12 +190,13 @@ final class StoreScene: Sendable {
         return isWhole
     }
 
-    /// Everything that lies in the store, with its bytes.
-    func contents() throws -> [String: Data] {
+    /// Everything that lies in the store, or in another place, with its bytes.
+    func contents(of path: String? = nil) throws -> [String: Data] {
+        let path = path ?? store
         var result: [String: Data] = [:]
         for kind in ObjectKind.checked {
-            for key in try objects(kind) {
-                result[key.path] = FileManager.default.contents(atPath: "\(store)/\(key.path)")
+            for key in try objects(kind, in: path) {
+                result[key.path] = FileManager.default.contents(atPath: "\(path)/\(key.path)")
             }
         }
         return result

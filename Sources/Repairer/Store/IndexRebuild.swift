@@ -30,6 +30,13 @@ extension StoreRepair {
                     "it may list \(unknown) packs whose own headers are damaged")
                 continue
             }
+            if try copies.isGood(damage.key, at: primary.backend) {
+                // Not rotted: it says that the key is wrong rather than the file.
+                tell(
+                    .left, damage.key, at: primary.backend,
+                    "it is what its name says, and does not open")
+                continue
+            }
             guard !options.dryRun else {
                 tell(.reindexed, damage.key, at: primary.backend, "would be made anew")
                 continue

@@ -52,6 +52,10 @@ package final class StoreRepair {
     ///
     /// - Throws: `Failure` when a place cannot be used; what was mended until then stays mended.
     package func run() throws -> StoreRepairResult {
+        // Nothing of another repository is known to be good here: all of it would be taken out.
+        for place in places.dropFirst() {
+            try PlaceProver(key: store.key).refuseForeign(place.backend)
+        }
         misplaced = try MisplacedObjects(places: places, copies: copies)
         for index in places.indices { try copyObjects(to: index) }
         try refresh()
