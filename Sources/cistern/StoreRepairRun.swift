@@ -31,6 +31,7 @@ struct StoreRepairRun {
         try StoreOpening(
             places: check.places.all, password: password,
             stateDirectory: check.configuration.state, dryRun: arguments.dryRun,
+            restoresRemoved: arguments.restoreRemoved,
             report: { printer.print(repair: $0) }
         ).mend()
     }
@@ -43,7 +44,7 @@ struct StoreRepairRun {
         let found = try check.check(store, session)
         let opened = try check.places.all.map { StorePlace($0, try check.state($0)) }
         let known = try opened.contains { try !$0.state.knownDamage().isEmpty }
-        guard known || !found.isHealthy else { return found }
+        guard known || !found.isHealthy || arguments.restoreRemoved else { return found }
         let printer = check.printer
         let repair = try StoreRepair(
             store: store,
@@ -86,7 +87,8 @@ struct StoreRepairRun {
     private var printer: StoreProblemPrinter { check.printer }
 
     private func options() throws -> StoreRepairOptions {
-        var options = StoreRepairOptions(dryRun: arguments.dryRun)
+        var options = StoreRepairOptions(
+            dryRun: arguments.dryRun, restoresRemoved: arguments.restoreRemoved)
         for module in check.configuration.modules { options.modules[module.name] = module.path }
         options.directories = arguments.fromDir.map { Path.absolute($0, in: Path.working) }
         for mirror in check.places.mirrors {

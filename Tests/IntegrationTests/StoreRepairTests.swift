@@ -186,4 +186,31 @@ import Testing
         try fleet.cistern("store", "check", "--level", "sum", expecting: 3)
         try fleet.cistern("store", "check", "--level", "present", expecting: 3)
     }
+
+    /// What restic forgets is not undone by a nightly repair from a mirror; only when asked.
+    @Test func whatAnotherForgot() throws {
+        guard let restic = Restic.installed else { return }
+        let scene = try Scene { corpus, path in try corpus.small("\(path)/small", count: 30) }
+        let fleet = scene.fleet
+        let mirror = try folder()("mirror")
+        try fleet.mirror(to: ["file:\(mirror)"])
+        try fleet.cistern("dehydrate", "data")
+        var corpus = Corpus(seed: 5)
+        _ = try corpus.churn(scene.module + "/small")
+        try fleet.cistern("dehydrate", "data")
+        try fleet.cistern("store", "mirror")
+        try fleet.cistern("store", "check", "--read-data")
+        try fleet.restic(restic, "forget", "--keep-last", "1", "--prune")
+        for arguments in [[], ["--repair"]] {
+            let result = try fleet.command(["store", "check", "--read-data"] + arguments).run()
+                .expect()
+            #expect(result.text.contains("--restore-removed"), "\(result)")
+            #expect(try fleet.snapshots(restic).count == 1)
+        }
+        let wrong = try fleet.command(["store", "check", "--restore-removed"]).run()
+        #expect(wrong.status == .exited(2), "\(wrong)")
+        try fleet.cistern("store", "check", "--read-data", "--repair", "--restore-removed")
+        #expect(try fleet.snapshots(restic).count == 2)
+        try fleet.restic(restic, "check", "--read-data")
+    }
 }

@@ -58,7 +58,8 @@ import Testing
         try find(kind, damage, help, scene, comment)
 
         let events = Result {
-            try scene.repair(mirror: hasMirror, live: help == .liveFile)
+            try scene.repair(
+                mirror: hasMirror, live: help == .liveFile, restoresRemoved: damage == .missing)
         }
         guard isMendable(kind, damage, help) else {
             // Whoever cannot mend leaves everything where it was; new things may come.
@@ -96,9 +97,13 @@ import Testing
         switch deep {
         case .failure: #expect(kind == .config || kind == .key, "\(comment): \(deep)")
         case .success(let found):
-            // It may have been forgotten on purpose, unless a mirror has it.
-            let isSilent = damage == .missing && kind == .snapshot && help != .mirror
-            #expect(found.isHealthy == isSilent, "\(comment): \(found.problems)")
+            // It may have been forgotten on purpose; a mirror that has it is worth a note.
+            let isNote = damage == .missing && kind == .snapshot
+            #expect(found.isHealthy == isNote, "\(comment): \(found.problems)")
+            if isNote {
+                let ids = found.problems.filter { $0.kind == .snapshot }.map(\.id)
+                #expect(ids.count == (help == .mirror ? 1 : 0), "\(comment): \(found.problems)")
+            }
         }
     }
 
@@ -110,7 +115,8 @@ import Testing
             _ = try scene.check(.deep, mirror: true)
             try damage.apply(to: objects(kind, scene), at: scene.store)
             let broken = try scene.contents()
-            let plan = try scene.repair(mirror: true, live: true, dryRun: true)
+            let plan = try scene.repair(
+                mirror: true, live: true, dryRun: true, restoresRemoved: true)
             #expect(try scene.contents() == broken, "\(kind)")
             #expect(!plan.isEmpty && plan.allSatisfy(\.isPlan), "\(kind): \(plan)")
         }

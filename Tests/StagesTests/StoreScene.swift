@@ -132,11 +132,13 @@ final class StoreScene: Sendable {
     /// - Parameter afterCheck: what others do before the repair begins.
     func repair(
         mirror withMirror: Bool, live: Bool = false, directories: [String] = [],
-        sources: [Store] = [], dryRun: Bool = false, afterCheck: () throws -> Void = {}
+        sources: [Store] = [], dryRun: Bool = false, restoresRemoved: Bool = false,
+        afterCheck: () throws -> Void = {}
     ) throws -> [StoreRepairEvent] {
         var places: [any Backend] = [try place(store)]
         if withMirror { places.append(try place(mirror)) }
-        var events = try mendOpening(mirror: withMirror, dryRun: dryRun)
+        var events = try mendOpening(
+            mirror: withMirror, dryRun: dryRun, restoresRemoved: restoresRemoved)
         _ = try check(.deep, mirror: withMirror)
         try afterCheck()
         let store = try open()
@@ -152,7 +154,8 @@ final class StoreScene: Sendable {
                 StorePlace(places[0], try state(self.store))
             ] + (withMirror ? [StorePlace(places[1], try state(mirror))] : []),
             options: StoreRepairOptions(
-                dryRun: dryRun, modules: live ? ["m": module] : [:], directories: directories,
+                dryRun: dryRun, restoresRemoved: restoresRemoved,
+                modules: live ? ["m": module] : [:], directories: directories,
                 sources: sources),
             report: { events.append($0) })
         _ = try repair.run()
@@ -161,12 +164,14 @@ final class StoreScene: Sendable {
     }
 
     /// What is needed to open the store.
-    func mendOpening(mirror withMirror: Bool, dryRun: Bool = false) throws -> [StoreRepairEvent] {
+    func mendOpening(
+        mirror withMirror: Bool, dryRun: Bool = false, restoresRemoved: Bool = false
+    ) throws -> [StoreRepairEvent] {
         var events: [StoreRepairEvent] = []
         try StoreOpening(
             places: try (withMirror ? [store, mirror] : [store]).map { try place($0) },
             password: StoreScene.password, stateDirectory: folder("state"), dryRun: dryRun,
-            report: { events.append($0) }
+            restoresRemoved: restoresRemoved, report: { events.append($0) }
         ).mend()
         return events
     }

@@ -46,6 +46,8 @@ package final class StoreCheck {
     let state: ScrubState
     let mirrors: [any Backend]
     var result = StoreCheckResult()
+    /// What mirrors have, of the kinds that were asked for.
+    var kept: [ObjectKind: KeptObjects] = [:]
 
     /// - Parameters:
     ///   - session: the caller's lock on the store has this name.
@@ -159,41 +161,6 @@ package final class StoreCheck {
                 continue
             }
             problems.add(StoreProblem(damage, at: store.backend))
-        }
-    }
-
-    /// Whether an object that is gone is missed.
-    ///
-    /// A pack is by the index, a key or a snapshot when a mirror still has it. Of others nobody can
-    /// say that they were not removed on purpose.
-    private func isNeeded(_ key: ObjectKey) throws(Failure) -> Bool {
-        guard let id = key.id else { return true }
-        switch key.kind {
-        case .pack: return try store.index.pack(id) != nil
-        case .key, .snapshot:
-            if try store.index.wasRemoved(key) { return false }
-            for mirror in mirrors {
-                // A mirror that is away cannot tell.
-                if (try? mirror.size(key)).flatMap({ $0 }) != nil { return true }
-            }
-            return false
-        case .config, .index, .lock: return false
-        }
-    }
-
-    /// What an earlier check saw here, and is gone while a mirror has it, was lost, or was removed
-    /// here alone.
-    private func checkVanished() throws(Failure) {
-        for key in try state.vanished() {
-            guard try isNeeded(key) else {
-                try state.drop(key)
-                continue
-            }
-            let reason =
-                "has gone from here since the last check, and a mirror has it: --repair brings it "
-                + "back; if it was removed on purpose, remove it there too"
-            problems.add(StoreProblem(StoreProblem.Kind(key.kind), key.id, reason))
-            try state.markMissing(key, size: 0, reason: reason, at: store.clock.now())
         }
     }
 }

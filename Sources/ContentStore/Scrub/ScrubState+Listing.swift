@@ -114,12 +114,18 @@ extension ScrubState {
 
     static let keptKinds = "1, 3"
 
+    /// How many objects that are gone are remembered at once.
+    private static let vanishedLimit = 1_000_000
+
     /// Keys and snapshots that were there once, and are gone without having been damaged.
     package func vanished() throws(Failure) -> [ObjectKey] {
         try read { db in
             try Row.fetchAll(
-                db, sql: "SELECT kind, id FROM object WHERE gone = 1 AND bad IS NULL LIMIT ?",
-                arguments: [ScrubState.namedLimit]
+                db,
+                sql: """
+                    SELECT kind, id FROM object WHERE gone = 1 AND bad IS NULL
+                    ORDER BY kind, id LIMIT ?
+                    """, arguments: [ScrubState.vanishedLimit]
             ).compactMap { ObjectKey.scrubKey($0[0], $0[1]) }
         }
     }

@@ -10,18 +10,23 @@ package struct StoreOpening {
     private let places: [any Backend]
     private let password: [UInt8]
     private let dryRun: Bool
+    private let restoresRemoved: Bool
     private let quarantine: StoreQuarantine
     private let report: (StoreRepairEvent) -> Void
     private static let limit = 1 << 20
 
-    /// - Parameter stateDirectory: has the quarantine.
+    /// - Parameters:
+    ///   - stateDirectory: has the quarantine.
+    ///   - restoresRemoved: bring back a key that has gone also when others are there.
     package init(
         places: [any Backend], password: [UInt8], stateDirectory: String, dryRun: Bool,
-        clock: any WallClock = SystemClock(), report: @escaping (StoreRepairEvent) -> Void
+        restoresRemoved: Bool = false, clock: any WallClock = SystemClock(),
+        report: @escaping (StoreRepairEvent) -> Void
     ) {
         self.places = places
         self.password = password
         self.dryRun = dryRun
+        self.restoresRemoved = restoresRemoved
         self.report = report
         quarantine = StoreQuarantine(stateDirectory: stateDirectory, clock: clock)
     }
@@ -34,7 +39,9 @@ package struct StoreOpening {
     }
 
     /// Puts good keys and a good config back where they are damaged; at the first place also where
-    /// they are missing and the store cannot be opened without.
+    /// they are missing and nobody can open the store without.
+    ///
+    /// While there is another key, one that has gone may have been taken back from whoever asks.
     ///
     /// - Throws: `Failure` when a place cannot be used, or is another repository.
     package func mend() throws(Failure) {
@@ -52,6 +59,12 @@ package struct StoreOpening {
         let prover = PlaceProver(key: master)
         for place in places.dropFirst() { try prover.refuseForeign(place) }
         if keys[0].good[id] == nil {
+            guard keys[0].good.isEmpty || restoresRemoved else {
+                return tell(
+                    .left, ObjectKey(.key, id), places[0],
+                    "it has gone from here, and a mirror has it: it was removed by somebody, or "
+                        + "lost; --restore-removed brings it back")
+            }
             let bytes = keys.lazy.compactMap { $0.good[id] }.first
             try put(ObjectKey(.key, id), bytes, at: 0)
             keys[0].good[id] = bytes

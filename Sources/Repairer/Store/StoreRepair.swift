@@ -58,6 +58,7 @@ package final class StoreRepair {
         }
         misplaced = try MisplacedObjects(places: places, copies: copies)
         for index in places.indices { try copyObjects(to: index) }
+        try restoreVanished()
         try refresh()
         try rebuildIndex()
         let packs = try damagedPacks()
@@ -122,6 +123,10 @@ package final class StoreRepair {
                 continue
             }
             if damage.isGone, index > 0 { continue }
+            if damage.isGone, !options.restoresRemoved, isRemovable(damage.key.kind) {
+                if try !restoreMisplaced(damage.key, at: index) { tellGone(damage.key) }
+                continue
+            }
             if try copy(damage.key, to: index) { continue }
             if try !restoreMisplaced(damage.key, at: index) { try removeStray(damage, at: index) }
         }
@@ -177,7 +182,7 @@ package final class StoreRepair {
     }
 
     @discardableResult
-    private func copy(_ key: ObjectKey, to index: Int) throws(Failure) -> Bool {
+    func copy(_ key: ObjectKey, to index: Int) throws(Failure) -> Bool {
         let target = places[index]
         for (other, source) in places.enumerated() where other != index {
             let fetched: SpooledObject?

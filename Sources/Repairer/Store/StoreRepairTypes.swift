@@ -16,6 +16,8 @@ package struct StorePlace: Sendable {
 package struct StoreRepairOptions: Sendable {
     /// Tell what would be done, and do nothing.
     package var dryRun: Bool
+    /// Bring back keys and snapshots that have gone from the first place, too.
+    package var restoresRemoved: Bool
     /// Directories of modules by their names: live files.
     package var modules: [String: String]
     /// Directories that may hold files of snapshots, at their paths or at ends of them.
@@ -24,10 +26,11 @@ package struct StoreRepairOptions: Sendable {
     package var sources: [Store]
 
     package init(
-        dryRun: Bool = false, modules: [String: String] = [:], directories: [String] = [],
-        sources: [Store] = []
+        dryRun: Bool = false, restoresRemoved: Bool = false, modules: [String: String] = [:],
+        directories: [String] = [], sources: [Store] = []
     ) {
         self.dryRun = dryRun
+        self.restoresRemoved = restoresRemoved
         self.modules = modules
         self.directories = directories
         self.sources = sources

@@ -16,6 +16,9 @@ struct StoreCheckCommand: ParsableCommand {
             gone on with by the next one, and what is damaged is read first each time and keeps \
             the exit code at 3 until it is mended.
 
+            A snapshot or key that has gone while a mirror has it is a note: it was removed by \
+            somebody, or lost. --repair brings it back only with --restore-removed.
+
             With --json each problem is a line, and the last line has the totals.
 
             Exit codes: 0 no damage, 3 damage (each one is named).

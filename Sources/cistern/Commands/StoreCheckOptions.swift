@@ -73,6 +73,13 @@ struct StoreRepairArguments: ParsableArguments {
     @Flag(help: "With --repair: tell what it would do, and do nothing.")
     var dryRun = false
 
+    @Flag(
+        help: """
+            With --repair: bring back snapshots and keys too that have gone from the store and \
+            that a mirror has. Without it they may have been removed on purpose.
+            """)
+    var restoreRemoved = false
+
     @Option(
         help: ArgumentHelp(
             "A further place with the same objects, to be checked and to repair from.",
@@ -96,8 +103,9 @@ struct StoreRepairArguments: ParsableArguments {
     var fromDir: [String] = []
 
     func validate() throws {
-        guard repair || (!dryRun && from.isEmpty && fromDir.isEmpty) else {
-            throw ValidationError("--dry-run, --from and --from-dir are for --repair.")
+        guard repair || (!dryRun && !restoreRemoved && from.isEmpty && fromDir.isEmpty) else {
+            throw ValidationError(
+                "--dry-run, --restore-removed, --from and --from-dir are for --repair.")
         }
         guard fromPasswordFile.isEmpty || fromPasswordFile.count == from.count else {
             throw ValidationError("Give --from-password-file once for each --from, or not at all.")
