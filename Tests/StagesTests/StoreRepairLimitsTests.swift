@@ -128,6 +128,22 @@ import Testing
         #expect(try scene.restores())
     }
 
+    /// A pack that is listed again is no better known than before: what is damaged in it comes from
+    /// live files.
+    @Test func damagedPackOfADamagedIndex() throws {
+        let scene = try copy()
+        #expect(try scene.check(.deep).isHealthy)
+        let pack = try #require(try scene.objects(.pack).last)
+        try ObjectDamage.flip.apply(to: [pack], at: scene.store)
+        for key in try scene.objects(.index) {
+            try ObjectDamage.flip.apply(to: [key], at: scene.store)
+        }
+        let events = try scene.repair(mirror: false, live: true)
+        #expect(try scene.check(.deep).isHealthy, "\(events)")
+        #expect(try scene.restores())
+        #expect(!has(pack, scene))
+    }
+
     // MARK: Other repositories
 
     enum OpeningDamage: CaseIterable { case key, keyMissing, config, configMissing, both, none }

@@ -47,11 +47,16 @@ extension BlobIndex {
     }
 
     /// The blobs of a pack, in the order of their ids, which is the order of the table.
-    static func insert(_ db: Database, pk: Int64, _ entries: [PackEntry]) throws {
+    static func insert(
+        _ db: Database, pk: Int64, _ entries: [PackEntry], keepingBad: Bool = false
+    ) throws {
         let statement = try db.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO blob (id, type, pack, offset, stored, plain, bad)
+                INSERT INTO blob (id, type, pack, offset, stored, plain, bad)
                 VALUES (?, ?, ?, ?, ?, ?, 0)
+                ON CONFLICT (id, type, pack) DO UPDATE SET
+                    offset = excluded.offset, stored = excluded.stored, plain = excluded.plain,
+                    bad = \(keepingBad ? "bad" : "0")
                 """)
         for entry in entries.sorted(by: { $0.id < $1.id }) {
             try statement.execute(arguments: [

@@ -71,6 +71,8 @@ extension BlobIndex {
     }
 
     /// Takes a pack that is in the store as one to be listed by the next index file.
+    ///
+    /// What is known to be damaged in it stays known.
     package func adopt(_ id: Digest, entries: [PackEntry], session: String) throws(Failure) {
         let size = PackHeader.expectedSize(entries)
         try write(synced: true) { db in
@@ -87,7 +89,7 @@ extension BlobIndex {
                 ])
             let pk = try Int64.fetchOne(
                 db, sql: "SELECT pk FROM pack WHERE id = ?", arguments: [id.data])
-            try BlobIndex.insert(db, pk: pk ?? 0, entries)
+            try BlobIndex.insert(db, pk: pk ?? 0, entries, keepingBad: true)
         }
         filter.add(entries)
     }

@@ -71,30 +71,71 @@ extension StoreRepair {
 
     /// Lists the packs that only `files` list, and those that no file lists.
     ///
-    /// - Returns: of how many packs nobody knows what they hold.
+    /// - Returns: how many packs there are of which nobody knows what they hold.
     private func adoptUnlisted(knownFrom files: Set<Digest>) throws -> Int {
-        var packs: [Digest: Int?] = [:]
-        // Also those that are damaged or missing: it must be known what they cost.
-        for pack in try store.index.packs(listedOnlyIn: files) { packs[pack.id] = pack.number }
+        var known: [Digest: IndexedPack] = [:]
+        for pack in try store.index.packs(listedOnlyIn: files) { known[pack.id] = pack }
         let unlisted = try store.index.unlistedPacks(limit: StoreRepair.unlistedLimit)
-        for id in unlisted.first where packs[id] == nil { packs[id] = .some(nil) }
+        // Only a read of the index file before the damage can say what these hold.
+        var silent: [IndexedPack] = []
         var adopted = 0
         var unknown = unlisted.count - unlisted.first.count
-        for (id, number) in packs.sorted(by: { $0.key < $1.key }) {
+        for id in Set(known.keys).union(unlisted.first).sorted() {
             try Interruption.check()
-            var entries = try opener.header(of: id, at: primary.backend)
-            // Only a listing read before the damage can say where the blobs are.
-            if entries == nil, let number { entries = try store.index.entries(ofPack: number) }
-            if entries == nil { unknown += 1 }
-            guard let entries, !entries.isEmpty else { continue }
-            adopted += 1
-            if !options.dryRun { try store.index.adopt(id, entries: entries, session: name) }
+            let pack = known[id]
+            let header =
+                pack?.present ?? true ? try opener.header(of: id, at: primary.backend) : nil
+            if let header {
+                guard !header.isEmpty else { continue }
+                adopted += 1
+                if !options.dryRun { try store.index.adopt(id, entries: header, session: name) }
+            } else if let pack {
+                silent.append(pack)
+            } else {
+                unknown += 1
+            }
         }
-        guard adopted > 0 else { return unknown }
+        if !options.dryRun { try listAgain(silent) }
+        guard adopted + silent.count > 0 else { return unknown }
         tell(
             .reindexed, files.first.map { ObjectKey(.index, $0) } ?? .config,
-            at: primary.backend, "\(adopted) packs into a new index file, by their headers")
+            at: primary.backend,
+            "\(adopted) packs into a new index file, by their headers"
+                + (silent.isEmpty ? "" : ", and \(silent.count) by what was read of it before"))
         return unknown
+    }
+
+    /// How many packs are listed again at once, and how many blobs an index file has.
+    private static let silentPart = 1024
+    private static let indexFileBlobs = 50_000
+
+    /// Names damaged and missing packs in new index files, as the damaged one did: what they cost
+    /// must be known.
+    ///
+    /// Not by the journal, as if they had been uploaded just now: nobody is to rely on them.
+    private func listAgain(_ packs: [IndexedPack]) throws {
+        let sealer = Sealer(key: store.key)
+        let writer = IndexFileWriter()
+        func finish() throws {
+            guard writer.packCount > 0 else { return }
+            let file = writer.finish(sealer: sealer)
+            try session.confirmLock()
+            try primary.backend.put(ObjectKey(.index, file.id), file.bytes.span)
+            CrashPoint.reached("repair-silent-listed")
+        }
+        var rest = packs[...]
+        while !rest.isEmpty {
+            try Interruption.check()
+            let part = rest.prefix(StoreRepair.silentPart)
+            rest = rest.dropFirst(StoreRepair.silentPart)
+            let entries = try store.index.entries(ofPacks: Set(part.map(\.number)))
+            for pack in part {
+                guard let entries = entries[pack.number] else { continue }
+                writer.append(pack: pack.id, entries)
+                if writer.blobCount >= StoreRepair.indexFileBlobs { try finish() }
+            }
+        }
+        try finish()
     }
 
     /// Takes a damaged object out of a place, after its bytes are in the quarantine.
