@@ -84,30 +84,19 @@ import Testing
     @Test func killedAtEachStepOfAChange() throws {
         let restic = try #require(Restic.all.first)
         let start = try scene().fleet
-        let log = try folder()("points")
-        let undisturbed = try start.copy(to: folder()("undisturbed"))
-        var command = undisturbed.command(["store", "key", "passwd"])
-        command.environment["CISTERN_CRASH_LOG"] = log
-        try command.run().expect()
-        let points = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
-        #expect(points.count >= 6, "\(points)")
-        for point in points {
-            let fleet = try start.copy(to: folder()("trial"))
-            defer { removeTree(fleet.folder) }
-            var command = fleet.command(["store", "key", "passwd"])
-            command.environment["CISTERN_CRASH_AT"] = String(point)
-            let killed = try command.run()
-            #expect(killed.status == .killed(signal: SIGKILL), "\(point): \(killed)")
+        let passwd = ["store", "key", "passwd"]
+        let places = try start.dieEverywhere(passwd, in: folder()) { fleet, place in
             // restic too finds its way in with what the file has now.
-            #expect(try opens(fleet, restic, fleet.passwordFile), "\(point)")
+            #expect(try opens(fleet, restic, fleet.passwordFile), "\(place)")
             try fleet.cistern("snapshots")
-            try fleet.cistern("store", "key", "passwd")
-            #expect(try keys(fleet).count == 1, "\(point)")
+            try fleet.command(passwd).run().expect()
+            #expect(try keys(fleet).count == 1, "\(place)")
             let files = try FileManager.default.contentsOfDirectory(atPath: fleet.folder)
-            #expect(files.filter { $0.hasPrefix("store.key") } == ["store.key"], "\(point)")
-            #expect(try opens(fleet, restic, fleet.passwordFile), "\(point)")
-            #expect(fleet.objects("locks") == [], "\(point)")
+            #expect(files.filter { $0.hasPrefix("store.key") } == ["store.key"], "\(place)")
+            #expect(try opens(fleet, restic, fleet.passwordFile), "\(place)")
+            #expect(fleet.objects("locks") == [], "\(place)")
         }
+        #expect(places.count >= 6, "\(places)")
     }
 
     /// The password by a command, and by the environment.

@@ -8,19 +8,22 @@ import Testing
     /// Dies once at each point between two durable steps that an undisturbed run goes through.
     @Test func everyCommitPoint() throws {
         let trial = try Trial(files: 2200)
-        #expect(trial.points.count > 20, "\(trial.points)")
-        // One point again and again, to find what happens only now and then.
-        let again = environment["CISTERN_CRASH_POINT"].map { Array(repeating: $0, count: 20) }
-        for point in again ?? trial.points {
+        #expect(trial.places.count > 20, "\(trial.places)")
+        // One place again and again, to find what happens only now and then.
+        let again = try environment["CISTERN_CRASH_POINT"].map { wanted in
+            let place = try #require(trial.places.first { $0.description == wanted })
+            return Array(repeating: place, count: 20)
+        }
+        for place in again ?? trial.places {
             let once = try folder()("once")
             try? FileManager.default.removeItem(atPath: once)
             try trial.run(
-                point, thorough: point.hasSuffix(":1"),
-                variables: ["CISTERN_CRASH_AT": point, "CISTERN_CRASH_ONCE": once]
+                "\(place)", thorough: place.number == 1,
+                prepare: { $0.dying(at: place, once: once) }
             ) { _, _ in }
             // A point that is not reached again would make this test hollow.
             if !FileManager.default.fileExists(atPath: once) {
-                notice("crash point \(point) was reached in the undisturbed run only")
+                notice("crash point \(place) was reached in the undisturbed run only")
             }
         }
     }
@@ -29,12 +32,11 @@ import Testing
     @Test func everyKindOfPointWithAllProcesses() throws {
         let trial = try Trial(files: 1200)
         var names: Set<String> = []
-        for point in trial.points where names.insert(String(point.prefix { $0 != ":" })).inserted {
+        for place in trial.places where names.insert(place.name).inserted {
             let once = try folder()("once")
             try? FileManager.default.removeItem(atPath: once)
             try trial.run(
-                "all at \(point)",
-                variables: ["CISTERN_CRASH_AT": point, "CISTERN_CRASH_ONCE": once]
+                "all at \(place)", prepare: { $0.dying(at: place, once: once) }
             ) { running, _ in
                 _ = running.wait { _ in FileManager.default.fileExists(atPath: once) }
                 _ = try running.killAll()
@@ -58,7 +60,7 @@ import Testing
                 try? FileManager.default.removeItem(atPath: log)
                 try trial.run(
                     "CISTERN_SEED=\(seed), kill \(number): \(victim), \(delay) s into \(stage)",
-                    thorough: number % 10 == 1, variables: ["CISTERN_CRASH_LOG": log]
+                    thorough: number % 10 == 1, prepare: { $0.noting(log) }
                 ) { running, _ in
                     _ = running.wait { _ in Trial.finishedStages(log) >= index }
                     let end = monotonicSeconds() + delay
@@ -93,9 +95,8 @@ import Testing
             Corpus.files(scene.module).filter { $0.contains(".cistern-") }
         }
         for number in 1...3 {
-            var command = fleet.command(["run", "mend"])
-            command.environment["CISTERN_CRASH_AT"] = "repair-before-rename:1"
-            let running = try command.start()
+            let running = try fleet.command(["run", "mend"])
+                .dying(at: CrashPlace("repair-before-rename")).start()
             let result = try running.wait()
             try running.waitForDescendants()
             #expect(result.status != .exited(0), "\(result)")

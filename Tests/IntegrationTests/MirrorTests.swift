@@ -24,7 +24,7 @@ import Testing
             try corpus.large("\(path)/large", count: 2, size: 9 << 20)
         }
         let paths = try mirrors.map { try folder()($0) }
-        try scene.fleet.mirror(to: paths.map { "file:\($0)" })
+        if !paths.isEmpty { try scene.fleet.mirror(to: paths.map { "file:\($0)" }) }
         return (scene, paths)
     }
 
@@ -85,33 +85,30 @@ import Testing
     /// Dies at each point between two durable steps; the next run ends with an equal mirror, and
     /// restic finds nothing wrong at any time.
     @Test func killedAtEachStep() throws {
-        let (scene, mirrors) = try scene(files: 60)
+        let (scene, _) = try scene(mirrors: [], files: 60)
+        // In the fleet's own folder, so that each copy of the fleet has one of its own.
+        try scene.fleet.mirror(to: ["file:./mirror"])
         try scene.fleet.cistern("dehydrate", "data")
         var corpus = Corpus(seed: 5)
         _ = try corpus.churn(scene.module + "/small")
         try scene.fleet.cistern("dehydrate", "data")
-        let log = try folder()("points")
-        var command = scene.fleet.command(["store", "mirror"])
-        command.environment["CISTERN_CRASH_LOG"] = log
-        try command.run().expect()
-        let points = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
-            .map(String.init).filter { $0.hasPrefix("mirror-") }
-        #expect(points.count >= 7, "\(points)")
         let expected = try objects(scene.fleet.store)
-        for point in points {
-            removeTree(mirrors[0])
-            removeTree(scene.fleet.state + "/mirrors")
-            var command = scene.fleet.command(["store", "mirror"])
-            command.environment["CISTERN_CRASH_AT"] = point
-            let killed = try command.run()
-            #expect(killed.status == .killed(signal: SIGKILL), "\(point): \(killed)")
-            if FileManager.default.fileExists(atPath: mirrors[0] + "/config") {
-                try judge(mirrors[0], scene.fleet)
+        let places = try scene.fleet.dieEverywhere(
+            ["store", "mirror"], in: folder(),
+            at: { places in places.filter { $0.name.hasPrefix("mirror-") } },
+            undisturbed: { fleet in
+                #expect(try objects(fleet.folder + "/mirror") == expected)
+                try judge(fleet.folder + "/mirror", fleet)
             }
-            try scene.fleet.cistern("store", "mirror")
-            #expect(try objects(mirrors[0]) == expected, "\(point)")
+        ) { fleet, place in
+            let mirror = fleet.folder + "/mirror"
+            if FileManager.default.fileExists(atPath: mirror + "/config") {
+                try judge(mirror, fleet)
+            }
+            try fleet.cistern("store", "mirror")
+            #expect(try objects(mirror) == expected, "\(place)")
         }
-        try judge(mirrors[0], scene.fleet)
+        #expect(places.count { $0.name.hasPrefix("mirror-") } >= 7, "\(places)")
     }
 
     /// The store is gone or damaged: what it holds is read from the mirror.

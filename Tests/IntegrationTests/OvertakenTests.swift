@@ -8,17 +8,16 @@ import Testing
         try Data(name.utf8).write(to: URL(fileURLWithPath: "\(scene.module)/\(name)"))
     }
 
-    /// A command that dies at `point`.
-    private func die(_ scene: Scene, at point: String, _ arguments: String...) throws {
-        var command = scene.fleet.command(arguments)
-        command.environment["CISTERN_CRASH_AT"] = point
-        let killed = try command.run()
-        try #require(killed.status == .killed(signal: 9), "\(killed)")
+    /// A command that dies at `place`.
+    private func die(_ scene: Scene, at place: CrashPlace, _ arguments: String...) throws {
+        try scene.fleet.command(arguments).die(at: place)
     }
 
     /// What an interrupted run has listed is older than the snapshot that was made meanwhile.
-    @Test(arguments: ["batch-committed:4", "stage-batches-done:4"], [false, true])
-    func aRunDoesNotGoBackBehindALaterSnapshot(point: String, hasSnapshot: Bool) throws {
+    @Test(
+        arguments: [CrashPlace("batch-committed", 4), CrashPlace("stage-batches-done", 4)],
+        [false, true])
+    func aRunDoesNotGoBackBehindALaterSnapshot(place: CrashPlace, hasSnapshot: Bool) throws {
         let scene = try Scene { try $0.small($1, count: 300) }
         let fleet = scene.fleet
         if hasSnapshot {
@@ -26,10 +25,7 @@ import Testing
             try add(scene, "second")
         }
         let once = try folder()("once")
-        var command = fleet.command(["run", "nightly"])
-        command.environment["CISTERN_CRASH_AT"] = point
-        command.environment["CISTERN_CRASH_ONCE"] = once
-        let running = try command.start()
+        let running = try fleet.command(["run", "nightly"]).dying(at: place, once: once).start()
         try #require(running.wait { _ in FileManager.default.fileExists(atPath: once) })
         let result = try running.killAll()
         try #require(result.status == .killed(signal: 9), "\(result)")
@@ -47,15 +43,15 @@ import Testing
     }
 
     /// A dehydrate of a list says nothing about the module as it is: one by a walk begins anew.
-    @Test(arguments: ["batch-committed:1", "stage-batches-done:1"])
-    func aWalkDoesNotGoOnFromAList(point: String) throws {
+    @Test(arguments: [CrashPlace("batch-committed"), CrashPlace("stage-batches-done")])
+    func aWalkDoesNotGoOnFromAList(place: CrashPlace) throws {
         let scene = try Scene { try $0.small($1, count: 300) }
         try scene.fleet.cistern("store", "init")
         let list = try folder()("list")
         var command = scene.fleet.command(["manifest", "data"])
         command.output = list
         try command.run().expect()
-        try die(scene, at: point, "dehydrate", "data", "--list", list)
+        try die(scene, at: place, "dehydrate", "data", "--list", list)
         try add(scene, "!added")
         try add(scene, "~added")
         try scene.fleet.cistern("dehydrate", "data")
@@ -67,7 +63,7 @@ import Testing
         let scene = try Scene { try $0.small($1, count: 300) }
         let fleet = scene.fleet
         try fleet.cistern("store", "init")
-        try die(scene, at: "batch-committed:1", "dehydrate", "data")
+        try die(scene, at: CrashPlace("batch-committed"), "dehydrate", "data")
         try add(scene, "!added")
         try add(scene, "~added")
         try fleet.cistern("run", "nightly")
@@ -82,7 +78,7 @@ import Testing
         let scene = try Scene { try $0.small($1, count: 300) }
         let fleet = scene.fleet
         try fleet.cistern("store", "init")
-        try die(scene, at: "batch-committed:1", "dehydrate", "data")
+        try die(scene, at: CrashPlace("batch-committed"), "dehydrate", "data")
         let again = try fleet.cistern("dehydrate", "data")
         #expect(again.errorText.contains("going on"), "\(again)")
         #expect(try scene.roundTrip() == [])

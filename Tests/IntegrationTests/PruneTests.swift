@@ -106,10 +106,7 @@ import Testing
             for point in ["snapshot-before-removal", "snapshot-removed"] {
                 let fleet = try start.fleet.copy(to: folder()("trial"))
                 defer { removeTree(fleet.folder) }
-                var command = fleet.command(["prune"])
-                command.environment["CISTERN_CRASH_AT"] = "\(point):\(number)"
-                let killed = try command.run()
-                #expect(killed.status == .killed(signal: SIGKILL), "\(killed)")
+                try fleet.command(["prune"]).die(at: CrashPlace(point, number))
                 let left = Set(try ids(fleet))
                 #expect(left.contains(last) && left.isSubset(of: all))
                 #expect(left.count == 4 - number + (point == "snapshot-removed" ? 0 : 1))

@@ -56,39 +56,21 @@ import Testing
         let patient = try Patient()
         let start = patient.scene.fleet
         try start.cistern("store", "check", "--read-data", expecting: 3)
-        let reference = try start.copy(to: folder()("reference"))
-        let log = try folder()("points")
-        var command = reference.command(Patient.repair)
-        command.environment["CISTERN_CRASH_LOG"] = log
-        try command.run().expect()
-        try reference.judge()
-        let points = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
-            .map(String.init)
-        for name in ["repair-object-put", "repair-index-put", "repair-index-removed"] {
-            #expect(points.contains { $0.hasPrefix(name) }, "\(points)")
-        }
-        #expect(points.contains { $0.hasPrefix("repair-quarantined") }, "\(points)")
-        #expect(points.contains { $0.hasPrefix("repair-removed") }, "\(points)")
-        // Of each kind the first and the last.
-        var chosen: [String: (first: String, last: String)] = [:]
-        for point in points {
-            let name = String(point.prefix { $0 != ":" })
-            chosen[name] = (chosen[name]?.first ?? point, point)
-        }
-        for point in Set(chosen.values.flatMap { [$0.first, $0.last] }).sorted() {
-            let fleet = try start.copy(to: folder()("trial"))
-            defer { removeTree(fleet.folder) }
-            var command = fleet.command(Patient.repair)
-            command.environment["CISTERN_CRASH_AT"] = point
-            let died = try command.run()
-            #expect(died.status == .killed(signal: 9), "\(point): \(died)")
+        let places = try start.dieEverywhere(
+            Patient.repair, in: folder(), at: { $0.firstAndLast }, undisturbed: { try $0.judge() }
+        ) { fleet, place in
             let next = try fleet.command(Patient.repair).run()
-            #expect(next.status == .exited(0), "\(point): \(next)")
+            #expect(next.status == .exited(0), "\(place): \(next)")
             try fleet.cistern("store", "check", "--read-data")
-            guard let restic = Restic.installed else { continue }
+            guard let restic = Restic.installed else { return }
             try fleet.restic(restic, "check", "--read-data")
-            #expect(try fleet.snapshots(restic).count == 2, "\(point)")
+            #expect(try fleet.snapshots(restic).count == 2, "\(place)")
         }
+        let expected: Set = [
+            "repair-object-put", "repair-index-put", "repair-index-removed", "repair-quarantined",
+            "repair-removed",
+        ]
+        #expect(expected.subtracting(places.names) == [])
     }
 
     /// Damage on a mirror is told to be there, by names alone too.
@@ -121,9 +103,8 @@ import Testing
                 .expect(code)
             return try #require(JSON.lines(result.output).last)["stats"]
         }
-        var command = fleet.command(["store", "check", "--level", "sum"])
-        command.environment["CISTERN_CRASH_AT"] = "scrub-before-record:1"
-        #expect(try command.run().status == .killed(signal: 9))
+        try fleet.command(["store", "check", "--level", "sum"])
+            .die(at: CrashPlace("scrub-before-record"))
         let none = try stats("--level", "sum", "--max-duration", "0")
         #expect(none["complete"].bool == false)
         #expect(none["places"][0]["read_objects"].integer == 0)

@@ -90,10 +90,8 @@ import Testing
         var command = scene.fleet.command(base + ["--checkpoint", checkpoint])
         command.output = try file("resumed")
         command.appends = true
-        command.environment["CISTERN_CRASH_AT"] = "batch-committed:2"
-        #expect(try command.run().status == .killed(signal: SIGKILL))
+        try command.die(at: CrashPlace("batch-committed", 2))
         let before = try Data(contentsOf: URL(fileURLWithPath: file("resumed")))
-        command.environment["CISTERN_CRASH_AT"] = .some(nil)
         try command.run().expect()
         // What was there stays, and what is added makes the same stream as one in one go.
         let resumed = try Data(contentsOf: URL(fileURLWithPath: file("resumed")))

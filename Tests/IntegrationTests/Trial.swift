@@ -16,8 +16,8 @@ struct Trial {
     let restic: Restic
     let lists: [String: [JSON]]
     let tree: String
-    /// The points that the undisturbed run reached, each `name:count`, in order.
-    let points: [String]
+    /// The places that the undisturbed run came by, in order.
+    let places: [CrashPlace]
     /// How long each stage took in the undisturbed run, in seconds.
     let durations: [Double]
     private let duplicates: Int
@@ -48,14 +48,9 @@ struct Trial {
         }
         self.startIndex = startIndex
         reference = try start.copy(to: folder()("reference"))
-        let log = try folder()("points")
-        var command = reference.command(["run", "verify"])
-        command.environment["CISTERN_CRASH_LOG"] = log
-        durations = try Trial.watch(command.start(), log)
-        points = try String(contentsOfFile: log, encoding: .utf8)
-            .split(separator: "\n").map(String.init).reduce(into: []) { all, point in
-                if !all.contains(point) { all.append(point) }
-            }
+        let log = try folder()("places")
+        durations = try Trial.watch(reference.command(["run", "verify"]).noting(log).start(), log)
+        places = try CrashPlace.read(log)
         var lists: [String: [JSON]] = [:]
         for stage in Trial.stages {
             lists[stage] = try UnitStream(reference.results("data", stage, of: "verify")).comparable
@@ -91,17 +86,17 @@ struct Trial {
     /// Runs from the start in a folder of its own, lets `disturb` do its worst, resumes until the
     /// run is done, and compares with the undisturbed run.
     ///
-    /// - Parameter thorough: read all content of the result too, not only lists and ids.
+    /// - Parameters:
+    ///   - thorough: read all content of the result too, not only lists and ids.
+    ///   - prepare: lets the first run die, or note where it is.
     func run(
-        _ name: String, thorough: Bool = true, variables: [String: String] = [:],
+        _ name: String, thorough: Bool = true, prepare: (Command) -> Command,
         disturb: (RunningCommand, Fleet) throws -> Void
     ) throws {
         let began = monotonicSeconds()
         let fleet = try start.copy(to: folder()("trial"))
         defer { removeTree(fleet.folder) }
-        var command = fleet.command(["run", "verify"])
-        for (key, value) in variables { command.environment[key] = value }
-        let running = try command.start()
+        let running = try prepare(fleet.command(["run", "verify"])).start()
         try disturb(running, fleet)
         var last = try running.wait()
         try running.waitForDescendants()
