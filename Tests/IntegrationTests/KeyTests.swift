@@ -99,6 +99,29 @@ import Testing
         #expect(places.count >= 6, "\(places)")
     }
 
+    /// Killed while a key with a password of its own making is added: the next one takes the file
+    /// that is there, and there is one new key.
+    @Test func killedAtEachStepOfAnAddition() throws {
+        let restic = try #require(Restic.all.first)
+        let add = ["store", "key", "add", "--new-password-file", "mine"]
+        let places = try scene().fleet.dieEverywhere(add, in: folder()) { fleet, place in
+            let mine = fleet.folder + "/mine"
+            let mode = try FileManager.default.attributesOfItem(atPath: mine)[.posixPermissions]
+            #expect(mode as? Int == 0o600, "\(place)")
+            let password = try Data(contentsOf: URL(fileURLWithPath: mine))
+            let isAdded = place.name == "key-put"
+            #expect(try opens(fleet, restic, mine) == isAdded, "\(place)")
+            // The same again is no second key.
+            try fleet.command(add).run().expect(isAdded ? 2 : 0)
+            #expect(try Data(contentsOf: URL(fileURLWithPath: mine)) == password, "\(place)")
+            #expect(try opens(fleet, restic, mine), "\(place)")
+            #expect(try keys(fleet).count == 2, "\(place)")
+            #expect(fleet.objects("locks") == [], "\(place)")
+            try fleet.judge()
+        }
+        #expect(places.names.isSuperset(of: ["new-password-made", "key-put"]), "\(places)")
+    }
+
     /// The password by a command, and by the environment.
     @Test func thePasswordFromElsewhere() throws {
         let fleet = try scene().fleet

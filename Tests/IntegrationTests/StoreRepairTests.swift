@@ -91,6 +91,59 @@ import Testing
         #expect(problems.map { $0["place"].string } == ["file:\(mirror)"], "\(problems)")
     }
 
+    /// What a store cannot be opened without.
+    enum Opening: CaseIterable {
+        case damagedConfig, missingConfig, missingKey, damagedKey, nothing
+
+        func spoil(_ store: String, _ key: String) throws {
+            try Command("chmod", ["-R", "u+w", store]).run().expect()
+            let manager = FileManager.default
+            switch self {
+            case .damagedConfig: try Damage.flipByte(store + "/config")
+            case .missingConfig: try manager.removeItem(atPath: store + "/config")
+            case .missingKey: try manager.removeItem(atPath: "\(store)/keys/\(key)")
+            case .damagedKey: try Damage.truncate("\(store)/keys/\(key)", to: 20)
+            case .nothing:
+                try Damage.truncate(store + "/config", to: 0)
+                try manager.removeItem(atPath: "\(store)/keys/\(key)")
+            }
+        }
+    }
+
+    /// A mirror gives back config and keys; killed in the middle, the next repair ends it.
+    @Test(arguments: Opening.allCases) func anOpeningIsMended(opening: Opening) throws {
+        let scene = try Scene { try $0.small($1, count: 20) }
+        let start = scene.fleet
+        try start.mirror(to: ["file:./mirror"])
+        try start.cistern("dehydrate", "data")
+        try start.cistern("store", "mirror")
+        let key = try #require(start.objects("keys").first)
+        try opening.spoil(start.store, key)
+        #expect(try start.command(["dehydrate", "data"]).run().status != .exited(0))
+        func judge(_ fleet: Fleet, _ what: String) throws {
+            for name in ["config", "keys/\(key)"] {
+                let bytes = FileManager.default.contents(atPath: "\(fleet.store)/\(name)")
+                let good = FileManager.default.contents(atPath: "\(fleet.folder)/mirror/\(name)")
+                #expect(bytes != nil && bytes == good, "\(what): \(name)")
+            }
+            try fleet.cistern("dehydrate", "data")
+            try fleet.judge()
+            #expect(fleet.objects("locks") == [], "\(what)")
+        }
+        let repair = ["store", "check", "--repair"]
+        let places = try start.dieEverywhere(
+            repair, in: folder(),
+            at: { places in
+                places.filter { ["repair-config-removed", "repair-opening-put"].contains($0.name) }
+            },
+            undisturbed: { try judge($0, "undisturbed") }
+        ) { fleet, place in
+            try fleet.command(repair).run().expect()
+            try judge(fleet, "\(place)")
+        }
+        #expect(places.names.contains("repair-opening-put"), "\(places)")
+    }
+
     /// A scrub that was killed goes on; a run that has no time says that it is a part run.
     @Test func scrubGoesOn() throws {
         let scene = try Scene { corpus, path in
