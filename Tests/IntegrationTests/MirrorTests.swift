@@ -149,6 +149,57 @@ import Testing
         try scene.fleet.cistern("store", "mirror", "file:/elsewhere", expecting: 2)
     }
 
+    /// What has to happen on all mirrors does not happen when one of them is away: nobody knows
+    /// then what it has.
+    @Test func nothingIsForgottenWhileOneIsAway() throws {
+        let (scene, mirrors) = try scene(mirrors: ["mirror", "second"], files: 20)
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        let other = try folder()("other.key")
+        try fleet.cistern("store", "mirror")
+        try fleet.cistern("store", "key", "add", "--new-password-file", other, "--user", "ann")
+        func keys() throws -> [JSON] {
+            try JSON(fleet.cistern("store", "key", "list", "--json").output)["keys"].array
+        }
+        let key = try #require(keys().first { $0["user"].string == "ann" }?["id"].string)
+        let before = fleet.objects()
+        let packs = fleet.objects("data")
+        let mirrored = try mirrors.map(objects)
+        let password = FileManager.default.contents(atPath: fleet.passwordFile)
+        let away = mirrors[1] + "-away"
+        try FileManager.default.moveItem(atPath: mirrors[1], toPath: away)
+        let commands = [
+            ["obliterate", "data", "--yes"], ["store", "key", "remove", key],
+            ["store", "key", "passwd"],
+            ["store", "key", "add", "--new-password-file", fleet.folder + "/third.key"],
+        ]
+        for command in commands {
+            let what = command.joined(separator: " ")
+            let refused = try fleet.command(command).run()
+            #expect(refused.status != .exited(0), "\(refused)")
+            #expect(refused.errorText.contains(mirrors[1]), "\(refused)")
+            #expect(fleet.objects() == before, "\(what)")
+            #expect(try objects(mirrors[0]) == mirrored[0], "\(what)")
+            #expect(try objects(away) == mirrored[1], "\(what)")
+            #expect(FileManager.default.contents(atPath: fleet.passwordFile) == password)
+            #expect(!FileManager.default.fileExists(atPath: fleet.folder + "/third.key"))
+            for path in ["obliterated", "obliterating"] {
+                #expect(!FileManager.default.fileExists(atPath: "\(fleet.state)/\(path)"))
+            }
+        }
+        // The module's list is there still: nothing has changed, nothing is done.
+        try fleet.cistern("dehydrate", "data")
+        #expect(fleet.objects("data") == packs)
+        try FileManager.default.moveItem(atPath: away, toPath: mirrors[1])
+        try fleet.cistern("store", "key", "remove", key)
+        try fleet.cistern("obliterate", "data", "--yes")
+        for place in [fleet.store] + mirrors {
+            let left = try objects(place)
+            #expect(left.count { $0.hasPrefix("keys/") } == 1, "\(place): \(left)")
+            #expect(!left.contains { $0.hasPrefix("snapshots/") || $0.hasPrefix("data/") })
+        }
+    }
+
     /// A dehydrate beside the copying: the mirror is whole each time.
     @Test func besideADehydrate() throws {
         let (scene, mirrors) = try scene(files: 2000)

@@ -12,7 +12,9 @@ import Testing
         let scene: Scene
         let mirror: String
 
-        init() throws {
+        /// - Parameter losesNewIndex: the index file that is damaged is the one of the second
+        ///   snapshot, which lists the other damaged packs.
+        init(losesNewIndex: Bool) throws {
             scene = try Scene { corpus, path in
                 try corpus.small("\(path)/small", count: 60)
                 try corpus.large("\(path)/large", count: 2, size: 9 << 20)
@@ -21,6 +23,7 @@ import Testing
             mirror = fleet.folder + "/mirror"
             try fleet.cistern("dehydrate", "data")
             let first = fleet.objects("data")
+            let firstIndex = fleet.objects("index")
             try Command("cp", ["-a", fleet.store, mirror]).run().expect()
             var corpus = Corpus(seed: 5)
             try corpus.large("\(scene.module)/more", count: 2, size: 17 << 20)
@@ -37,9 +40,9 @@ import Testing
             let new = packs(second)
             try Damage.flipByte(new[0])
             try FileManager.default.removeItem(atPath: new[1])
-            if let index = fleet.objects("index").sorted().first {
-                try Damage.truncate("\(fleet.store)/index/\(index)", to: 40)
-            }
+            let newIndex = fleet.objects("index").subtracting(firstIndex)
+            let index = try #require((losesNewIndex ? newIndex : firstIndex).first)
+            try Damage.truncate("\(fleet.store)/index/\(index)", to: 40)
         }
 
         private static func size(_ path: String) -> Int {
@@ -52,8 +55,8 @@ import Testing
     }
 
     /// Dies once at each durable step of a repair; the next one ends it, and nothing is lost.
-    @Test func repairDiesEverywhere() throws {
-        let patient = try Patient()
+    @Test(arguments: [false, true]) func repairDiesEverywhere(losesNewIndex: Bool) throws {
+        let patient = try Patient(losesNewIndex: losesNewIndex)
         let start = patient.scene.fleet
         try start.cistern("store", "check", "--read-data", expecting: 3)
         let places = try start.dieEverywhere(
@@ -119,7 +122,6 @@ import Testing
         try start.cistern("store", "mirror")
         let key = try #require(start.objects("keys").first)
         try opening.spoil(start.store, key)
-        #expect(try start.command(["dehydrate", "data"]).run().status != .exited(0))
         func judge(_ fleet: Fleet, _ what: String) throws {
             for name in ["config", "keys/\(key)"] {
                 let bytes = FileManager.default.contents(atPath: "\(fleet.store)/\(name)")
@@ -172,6 +174,32 @@ import Testing
         // Without the password.
         try FileManager.default.removeItem(atPath: fleet.passwordFile)
         _ = try stats("--level", "sum")
+    }
+
+    /// Two that rewrite index files would take from each other what they rely on: the second one
+    /// says who is there, and nothing happens.
+    @Test(arguments: [false, true]) func oneAtATimeWithGarbage(garbageFirst: Bool) throws {
+        let scene = try Scene { try $0.small($1, count: 20) }
+        let fleet = scene.fleet
+        try fleet.cistern("dehydrate", "data")
+        let gc = ["gc", "--grace", "0"]
+        let repair = ["store", "check", "--read-data", "--repair"]
+        let (first, second) = garbageFirst ? (gc, repair) : (repair, gc)
+        let before = fleet.objects()
+        let gate = try Gate(folder()("gate"))
+        let holder = try fleet.command(first).noting(gate.path).start()
+        try #require(holder.wait { _ in !fleet.objects("locks").isEmpty })
+        let refused = try fleet.command(second).run().expect(4)
+        #expect(refused.errorText.contains("is locked"), "\(refused)")
+        // The same twice, too; and the others are not held up.
+        try fleet.command(first).run().expect(4)
+        try fleet.cistern("snapshots")
+        #expect(!holder.isOver)
+        try gate.open()
+        try holder.wait().expect()
+        #expect(fleet.objects() == before)
+        try fleet.command(second).run().expect()
+        #expect(fleet.objects() == before)
     }
 
     /// Beside a writer a scrub finds nothing wrong, and the writer is not held up.
