@@ -22,6 +22,9 @@ extension StoreRepair {
                     saved += 1
                 } else {
                     lost += 1
+                    // In an index file that was made anew it looks as good as the others, and
+                    // nobody would look for it in files.
+                    if !options.dryRun { try store.index.markBad(entry.id, entry.type, in: pack) }
                 }
             }
             guard saved > 0 else { continue }
