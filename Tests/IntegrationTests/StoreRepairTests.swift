@@ -122,6 +122,14 @@ import Testing
         try start.cistern("store", "mirror")
         let key = try #require(start.objects("keys").first)
         try opening.spoil(start.store, key)
+        // What is damaged may come from the mirror, and nothing is made anew.
+        let before = start.objects()
+        let writing = try start.command(["dehydrate", "data"]).run()
+        if opening == .missingConfig {
+            #expect(writing.status != .exited(0), "\(writing)")
+            #expect(writing.errorText.contains("store check --repair"), "\(writing)")
+            #expect(start.objects() == before)
+        }
         func judge(_ fleet: Fleet, _ what: String) throws {
             for name in ["config", "keys/\(key)"] {
                 let bytes = FileManager.default.contents(atPath: "\(fleet.store)/\(name)")

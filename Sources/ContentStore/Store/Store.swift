@@ -84,13 +84,21 @@ package final class Store: Sendable {
     /// Makes a new repository: key first, configuration last, because its presence is what makes
     /// the place a repository.
     ///
-    /// - Throws: `Failure` of class usage when there is one already.
+    /// - Throws: `Failure` of class usage when there is one already, and of class store when there
+    ///   is the content of one whose configuration is lost.
     package static func create(
         on backend: any Backend, password: [UInt8], cost: KeyFile.Cost = .standard,
         clock: any WallClock = SystemClock()
     ) throws(Failure) {
         guard try !exists(backend) else {
             throw Failure(.usage, "there is a store at \(backend.location) already")
+        }
+        guard try !hasContent(backend) else {
+            throw Failure(
+                .store, "the configuration of the store at \(backend.location) is gone",
+                cause: "there are snapshots, index files or packs without it",
+                hint: "No store is made in their place: `cistern store check --repair` takes the "
+                    + "configuration from a mirror.")
         }
         do {
             let master: MasterKey
@@ -127,6 +135,17 @@ package final class Store: Sendable {
                 .store, "no store could be made at \(backend.location)", wrapping: error,
                 at: backend.location)
         }
+    }
+
+    /// Whether there is what is only ever written once the configuration is there.
+    private static func hasContent(_ backend: any Backend) throws(Failure) -> Bool {
+        var isEmpty = true
+        try backend.failing { backend throws(BackendError) in
+            for kind in [ObjectKind.snapshot, .index, .pack] where isEmpty {
+                try backend.list(kind) { _, _ in isEmpty = false }
+            }
+        }
+        return !isEmpty
     }
 
     /// The key that an attempt left which was cut off before the configuration.

@@ -34,6 +34,19 @@ import Testing
         #expect(try store.index.counts().blobs == 0)
     }
 
+    /// A store whose configuration is lost is no place for a new one, whatever is left of it.
+    @Test(arguments: [ObjectKind.snapshot, .index, .pack], [false, true])
+    func nothingIsMadeOverContent(kind: ObjectKind, hasKey: Bool) throws {
+        let backend = hasKey ? try halfMade() : HookedBackend()
+        let bytes: [UInt8] = [1, 2, 3]
+        try backend.put(ObjectKey(kind, SHA256Hasher.hash(bytes.span)), bytes.span)
+        let before = backend.base.objects
+        let failure = #expect(throws: Failure.self) { try create(backend) }
+        #expect(failure?.kind == .store)
+        #expect(failure?.hint?.contains("--repair") == true)
+        #expect(backend.base.objects == before)
+    }
+
     /// Whoever has another password made this: it is not ours to finish.
     @Test func aKeyForAnotherPasswordIsLeftAlone() throws {
         let backend = try halfMade()
