@@ -71,18 +71,23 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
             swiftSettings: strict),
+        .target(
+            name: "StoreTestSupport", dependencies: ["ContentStore", "Platform"],
+            path: "Tests/StoreSupport", swiftSettings: strict),
         .executableTarget(
             name: "Benchmarks", dependencies: ["TestSupport", "Platform"], path: "Benchmarks",
             swiftSettings: strict),
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("ManifestTests", ["Manifest", "Platform", "TestSupport"]),
         tests("JobTableTests", ["JobTable", "Platform", "TestSupport"]),
-        tests("ContentStoreTests", ["ContentStore", "Platform", "TestSupport"]),
+        tests(
+            "ContentStoreTests",
+            ["ContentStore", "Platform", "StoreTestSupport", "TestSupport"]),
         tests(
             "StagesTests",
             [
                 "Stages", "Manifest", "JobTable", "ContentStore", "Checker", "Repairer",
-                "Dehydrator", "Platform", "TestSupport",
+                "Dehydrator", "Platform", "StoreTestSupport", "TestSupport",
             ]),
         tests("DispatcherTests", ["Dispatcher", "JobTable", "Platform", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport", "Platform"]),

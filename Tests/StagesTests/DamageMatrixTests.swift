@@ -5,6 +5,7 @@ import Manifest
 import Platform
 import Repairer
 import Stages
+import StoreTestSupport
 import Testing
 
 /// Each kind of damage to each kind of file: exactly what a check says of it, and what a repair

@@ -5,11 +5,12 @@ import JobTable
 import Manifest
 import Platform
 import Stages
+import StoreTestSupport
 import TestSupport
 import Testing
 
 /// A backend as one process sees it: it can die in the middle, and take turns with others.
-final class ProcessBackend: Backend {
+final class ProcessBackend: ForwardingBackend {
     struct Death: Error {}
 
     let base: MemoryBackend
@@ -26,62 +27,18 @@ final class ProcessBackend: Backend {
         self.process = process
     }
 
-    var location: String { base.location }
     /// Whether it is dead.
     var isDead: Bool { left.with { $0 <= 0 } }
 
-    private func live(changing: Bool) throws(BackendError) {
+    func willCall(_ call: BackendCall, _ key: ObjectKey?) throws(BackendError) {
         turns?.pass(process)
         let isAlive = left.with { left in
             guard left > 0 else { return false }
-            if changing { left -= 1 }
+            if call == .put || call == .remove { left -= 1 }
             return true
         }
         if !isAlive { throw .temporary(nil, cause: "the process is dead") }
     }
-
-    func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {
-        try live(changing: true)
-        try base.put(key, bytes)
-    }
-
-    func put(
-        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
-    ) throws(BackendError) {
-        try live(changing: true)
-        try base.put(key, from: file, size: size)
-    }
-
-    func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
-        try live(changing: false)
-        return try base.get(key, limit: limit)
-    }
-
-    func read(
-        _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
-    ) throws(BackendError) {
-        try live(changing: false)
-        try base.read(key, range, into: &output)
-    }
-
-    func size(_ key: ObjectKey) throws(BackendError) -> UInt64? {
-        try live(changing: false)
-        return try base.size(key)
-    }
-
-    func list(
-        _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
-    ) throws(BackendError) {
-        try live(changing: false)
-        try base.list(kind, each)
-    }
-
-    func remove(_ key: ObjectKey) throws(BackendError) {
-        try live(changing: true)
-        try base.remove(key)
-    }
-
-    func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int { 0 }
 }
 
 /// Lets one call at a time happen, chosen by a seed among the processes that wait for one.

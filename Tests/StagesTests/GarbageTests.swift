@@ -1,6 +1,7 @@
 import ContentStore
 import Foundation
 import Platform
+import StoreTestSupport
 import TestSupport
 import Testing
 

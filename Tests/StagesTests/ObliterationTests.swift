@@ -1,6 +1,7 @@
 import ContentStore
 import Foundation
 import Platform
+import StoreTestSupport
 import TestSupport
 import Testing
 
@@ -263,48 +264,16 @@ import Testing
 }
 
 /// A place that keeps what is removed as an old version.
-final class VersionedMemory: VersionedBackend {
+final class VersionedMemory: ForwardingBackend, VersionedBackend {
     let base: MemoryBackend
     let removedObjects = Monitor<Set<ObjectKey>>([])
 
     init(_ base: MemoryBackend) { self.base = base }
 
-    var location: String { base.location }
-
-    func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {
-        try base.put(key, bytes)
-    }
-
-    func put(
-        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
-    ) throws(BackendError) {
-        try base.put(key, from: file, size: size)
-    }
-
-    func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
-        try base.get(key, limit: limit)
-    }
-
-    func read(
-        _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
-    ) throws(BackendError) {
-        try base.read(key, range, into: &output)
-    }
-
-    func size(_ key: ObjectKey) throws(BackendError) -> UInt64? { try base.size(key) }
-
-    func list(
-        _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
-    ) throws(BackendError) {
-        try base.list(kind, each)
-    }
-
     func remove(_ key: ObjectKey) throws(BackendError) {
         try base.remove(key)
         removedObjects.with { _ = $0.insert(key) }
     }
-
-    func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int { 0 }
 
     func objectVersions(
         _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void

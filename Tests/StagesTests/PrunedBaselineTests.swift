@@ -4,6 +4,7 @@ import Foundation
 import JobTable
 import Platform
 import Stages
+import StoreTestSupport
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import ContentStore
 import Dehydrator
 import Foundation
 import Platform
+import StoreTestSupport
 import TestSupport
 import Testing
 

@@ -6,6 +6,7 @@ import Manifest
 import Platform
 import Repairer
 import Stages
+import StoreTestSupport
 import TestSupport
 import Testing
 

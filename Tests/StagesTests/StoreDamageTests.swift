@@ -3,6 +3,7 @@ import ContentStore
 import Foundation
 import Platform
 import Repairer
+import StoreTestSupport
 import TestSupport
 import Testing
 

@@ -5,6 +5,7 @@ import JobTable
 import Manifest
 import Platform
 import Stages
+import StoreTestSupport
 import TestSupport
 import Testing
 

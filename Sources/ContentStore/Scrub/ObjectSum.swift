@@ -37,8 +37,7 @@ package enum ObjectProblem: Error, Sendable {
 enum ReadStep {
     /// Large enough for a disk and small enough for a processor's cache, or one request a pack.
     static func bytes(of place: any Backend) -> Int {
-        let isNear = place.location.hasPrefix("file:") || place is MemoryBackend
-        return isNear ? 1 << 20 : 20 << 20
+        place.location.hasPrefix("file:") ? 1 << 20 : 20 << 20
     }
 }
 

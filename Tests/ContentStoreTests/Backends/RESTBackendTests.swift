@@ -1,6 +1,7 @@
 import ContentStore
 import Foundation
 import Platform
+import StoreTestSupport
 import TestSupport
 import Testing
 
@@ -152,34 +153,12 @@ extension RcloneServer {
     }
 
     /// A memory that refuses to remove.
-    private final class Keeping: Backend {
+    private final class Keeping: ForwardingBackend {
         let base = MemoryBackend()
         var location: String { "memory:keeping" }
-        func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {
-            try base.put(key, bytes)
+
+        func willCall(_ call: BackendCall, _ key: ObjectKey?) throws(BackendError) {
+            if call == .remove { throw .refused(key, cause: "DELETE: 403") }
         }
-        func put(
-            _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
-        ) throws(BackendError) {
-            try base.put(key, from: file, size: size)
-        }
-        func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
-            try base.get(key, limit: limit)
-        }
-        func read(
-            _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
-        ) throws(BackendError) {
-            try base.read(key, range, into: &output)
-        }
-        func size(_ key: ObjectKey) throws(BackendError) -> UInt64? { try base.size(key) }
-        func list(
-            _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
-        ) throws(BackendError) {
-            try base.list(kind, each)
-        }
-        func remove(_ key: ObjectKey) throws(BackendError) {
-            throw .refused(key, cause: "DELETE: 403")
-        }
-        func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int { 0 }
     }
 }

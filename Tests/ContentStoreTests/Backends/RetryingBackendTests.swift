@@ -1,5 +1,6 @@
 import ContentStore
 import Platform
+import StoreTestSupport
 import Testing
 
 /// A world without time: pauses are noted and take none.
@@ -158,10 +159,9 @@ final class RetryWorld: Sendable {
     }
 
     /// Gives one object and breaks, and gives two the next time.
-    private final class BreakingList: Backend {
+    private final class BreakingList: ForwardingBackend {
         let calls = Monitor(0)
         let base = MemoryBackend()
-        var location: String { "breaking:" }
 
         func list(
             _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
@@ -174,17 +174,5 @@ final class RetryWorld: Sendable {
             if call == 1 { throw .temporary(nil, cause: "cut") }
             try each(SHA256Hasher.hash([2].span), 1)
         }
-
-        func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {}
-        func put(
-            _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
-        ) throws(BackendError) {}
-        func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] { [] }
-        func read(
-            _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
-        ) throws(BackendError) {}
-        func size(_ key: ObjectKey) throws(BackendError) -> UInt64? { nil }
-        func remove(_ key: ObjectKey) throws(BackendError) {}
-        func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int { 0 }
     }
 }

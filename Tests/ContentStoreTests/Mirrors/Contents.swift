@@ -1,5 +1,6 @@
 import ContentStore
 import Platform
+import StoreTestSupport
 import TestSupport
 
 /// Snapshots of a kind that tests can make and read in a line.

@@ -1,5 +1,6 @@
 import ContentStore
 import Platform
+import StoreTestSupport
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import ContentStore
 import Platform
+import StoreTestSupport
 import TestSupport
 
 /// A store on a backend of the test's choice, with its local state in a folder of its own.
@@ -48,7 +49,7 @@ final class StoreBench {
 }
 
 /// A backend that lets a test act in the middle of another's calls.
-final class HookedBackend: Backend {
+final class HookedBackend: ForwardingBackend {
     let base: MemoryBackend
     private let hooks = Monitor(Hooks())
     /// The times that `removeLeftovers` was asked with.
@@ -65,34 +66,15 @@ final class HookedBackend: Backend {
 
     init(_ base: MemoryBackend = MemoryBackend()) { self.base = base }
 
-    var location: String { base.location }
-
     func set(_ change: (inout Hooks) -> Void) { hooks.with { change(&$0) } }
 
-    func put(_ key: ObjectKey, _ bytes: Span<UInt8>) throws(BackendError) {
-        if let act = hooks.with({ $0.beforePut }) { try act(key) }
-        try base.put(key, bytes)
+    func willCall(_ call: BackendCall, _ key: ObjectKey?) throws(BackendError) {
+        guard let key else { return }
+        if call == .put, let act = hooks.with({ $0.beforePut }) { try act(key) }
+        if call == .read, key.kind == .pack, let error = hooks.with({ $0.readError }) {
+            throw error
+        }
     }
-
-    func put(
-        _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64
-    ) throws(BackendError) {
-        if let act = hooks.with({ $0.beforePut }) { try act(key) }
-        try base.put(key, from: file, size: size)
-    }
-
-    func get(_ key: ObjectKey, limit: Int) throws(BackendError) -> [UInt8] {
-        try base.get(key, limit: limit)
-    }
-
-    func read(
-        _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
-    ) throws(BackendError) {
-        if key.kind == .pack, let error = hooks.with({ $0.readError }) { throw error }
-        try base.read(key, range, into: &output)
-    }
-
-    func size(_ key: ObjectKey) throws(BackendError) -> UInt64? { try base.size(key) }
 
     func list(
         _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
@@ -107,8 +89,6 @@ final class HookedBackend: Backend {
         hook?()
         for (id, size) in found { try each(id, size) }
     }
-
-    func remove(_ key: ObjectKey) throws(BackendError) { try base.remove(key) }
 
     func removeLeftovers(olderThan time: Timestamp) throws(BackendError) -> Int {
         cleaned.with { $0.append(time) }

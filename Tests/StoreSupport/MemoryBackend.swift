@@ -1,3 +1,4 @@
+package import ContentStore
 package import Platform
 
 /// A repository in memory, for tests: with faults on demand, and counts of calls.
