@@ -119,6 +119,11 @@ final class StoreHandle: Sendable {
     func close() throws(Failure) {
         try lock.release()
     }
+
+    /// Calls `body` and gives the store back, whatever came of it; the first error is thrown.
+    func during<R>(_ body: (StoreHandle) throws -> R) throws -> R {
+        try lock.during { try body(self) }
+    }
 }
 
 /// Where the configured store is and what opens it.

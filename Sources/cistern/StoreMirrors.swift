@@ -117,15 +117,8 @@ enum StoreMirrors {
                 try copier.prepare()
                 record.isMade = true
                 try record.save(in: folder(configuration))
-                let lock = try store.lock(session: session, mirror: target)
-                do throws(Failure) {
-                    try copier.copy()
-                } catch {
-                    // The first error is the one to tell.
-                    try? lock.release()
-                    throw error
-                }
-                try lock.release()
+                try store.lock(session: session, mirror: target)
+                    .holding { () throws(Failure) in try copier.copy() }
                 record.note(copier.outcome, at: started)
                 try record.save(in: folder(configuration))
                 return Report(record: record, result: copier.outcome)
@@ -183,24 +176,18 @@ enum StoreMirrors {
             configuration, backend: try StoreAccess.backend(configuration, creating: false),
             password: try StoreAccess.password(configuration, creating: false))
         let session = StoreSession.newName()
-        let lock = try store.lock(session: session)
-        var reports: [Report] = []
-        do throws(Failure) {
+        return try store.lock(session: session).holding { () throws(Failure) in
+            var reports: [Report] = []
             for url in urls {
                 do throws(Failure) {
                     reports.append(try body(url, store, session))
                 } catch {
                     guard error.kind != .cancelled else { throw error }
-                    let record = record(url, configuration)
-                    reports.append(Report(record: record, failure: error))
+                    reports.append(Report(record: record(url, configuration), failure: error))
                 }
             }
-        } catch {
-            try? lock.release()
-            throw error
+            return reports
         }
-        try lock.release()
-        return reports
     }
 
     private static func selected(

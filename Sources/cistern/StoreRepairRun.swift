@@ -14,15 +14,7 @@ struct StoreRepairRun {
         // It rewrites index files, as a collection of garbage does: one of them at a time.
         let (store, session, lock) = try check.open(
             program: arguments.dryRun ? LockFile.cistern : LockFile.collector)
-        do {
-            let result = try run(store, session, lock)
-            try lock.release()
-            return result
-        } catch {
-            // The first error is the one to tell; a lock that stays goes with the next command.
-            try? lock.release()
-            throw error
-        }
+        return try lock.during { try run(store, session, lock) }
     }
 
     private func mendOpening() throws {

@@ -37,20 +37,21 @@ struct CheckCommand: ParsableCommand {
         let lock = try ModuleStates.lock(definition.name, configuration)
         defer { withExtendedLifetime(lock) {} }
         let state = try ModuleStates.open(definition.name, configuration)
-        let handle = try StoreHandle.open(configuration, creating: true)
-        let check = try CheckStage(
-            root: definition.path, state: state, store: handle.store, verify: verify)
-        var stages: [any Stage] = [check]
-        if repair {
-            stages.append(
-                try policy.stage(definition, configuration, state: state, handle: handle))
+        let stats = try StoreHandle.open(configuration, creating: true).during { handle in
+            let check = try CheckStage(
+                root: definition.path, state: state, store: handle.store, verify: verify)
+            var stages: [any Stage] = [check]
+            if repair {
+                stages.append(
+                    try policy.stage(definition, configuration, state: state, handle: handle))
+            }
+            let checkpoint = try stream.openCheckpoint(
+                "check \(definition.name)\(verify ? " --verify" : "")"
+                    + (repair ? " --repair" : ""))
+            return try StageTool.run(
+                stages.count == 1 ? check : StageChain(stages),
+                stream.source(definition, checkpoint), checkpoint: checkpoint)
         }
-        let checkpoint = try stream.openCheckpoint(
-            "check \(definition.name)\(verify ? " --verify" : "")\(repair ? " --repair" : "")")
-        let stats = try StageTool.run(
-            stages.count == 1 ? check : StageChain(stages),
-            stream.source(definition, checkpoint), checkpoint: checkpoint)
-        try handle.close()
         try Verdict.end(stats)
     }
 }

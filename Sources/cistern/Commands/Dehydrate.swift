@@ -54,14 +54,15 @@ struct DehydrateCommand: ParsableCommand {
         Interruption.install()
         let network = NetworkTotals()
         let state = try ModuleStates.open(definition.name, configuration)
-        let handle = try StoreHandle.open(configuration, creating: true)
-        let run = ManualDehydrate(
-            module: definition, state: state, handle: handle, options: options, list: list,
-            fresh: fresh)
-        var stats = try run.run()
-        _ = try state.keepRuns(configuration.keepRuns)
-        let baseline = try state.baseline()
-        try handle.close()
+        var (stats, baseline) = try StoreHandle.open(configuration, creating: true)
+            .during { handle in
+                let run = ManualDehydrate(
+                    module: definition, state: state, handle: handle, options: options,
+                    list: list, fresh: fresh)
+                let stats = try run.run()
+                _ = try state.keepRuns(configuration.keepRuns)
+                return (stats, try state.baseline())
+            }
         network.add(to: &stats)
         if list == nil { try summarise(stats, definition, baseline) }
         try Verdict.end(stats)

@@ -62,16 +62,13 @@ struct GcCommand: ParsableCommand {
         Interruption.install()
         let handle = try StoreHandle.open(
             configuration, program: dryRun ? LockFile.cistern : LockFile.collector)
-        let report: GarbageReport
-        do {
-            report = try GarbageCollector(session: handle.newSession(), options: options).run()
+        let report = try handle.during { handle in
+            let report = try GarbageCollector(
+                session: handle.newSession(), options: options
+            ).run()
             if !dryRun { try handle.store.tidy() }
-        } catch {
-            // The first error is the one to tell; a lock that stays goes with the next command.
-            try? handle.close()
-            throw error
+            return report
         }
-        try handle.close()
         try GarbagePrinter(report: report, dryRun: dryRun).print(json: output.json)
         if !report.isHealthy { throw ExitCode(Exit.partly) }
     }

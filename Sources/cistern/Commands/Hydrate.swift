@@ -56,15 +56,19 @@ struct HydrateCommand: ParsableCommand {
         defer { withExtendedLifetime(lock) {} }
         Interruption.install()
         let handle = try StoreHandle.openForReading(configuration)
-        let store = handle.store
+        let (found, result) = try handle.during { try hydrate($0.store, target) }
+        try report(result, found, target, handle.store.fallbacks.totals.objects)
+    }
+
+    private func hydrate(
+        _ store: Store, _ target: String
+    ) throws -> (StoredSnapshot, HydrateResult) {
         let found = try store.snapshot(snapshot, module: module)
         let root = try SnapshotRoot.find(
             found.snapshot, store: store, reader: BlobReader(store: store))
         let hydrator = Hydrator(
             store: store, target: target, options: HydrateOptions(delete: delete, verify: verify))
-        let result = try hydrator.hydrate(tree: root.subtree, node: root.node)
-        try handle.close()
-        try report(result, found, target, store.fallbacks.totals.objects)
+        return (found, try hydrator.hydrate(tree: root.subtree, node: root.node))
     }
 
     /// The target; when it is the module's own directory nobody else may work on it meanwhile.

@@ -96,10 +96,8 @@ struct ObliterateCommand: ParsableCommand {
         _ stores: [Store], _ traces: ModuleTraces, _ wait: Double
     ) throws -> ObliterationResult {
         let name = StoreSession.newName()
-        var locks: [RepositoryLock] = []
-        do {
-            // All of them before anything is removed: nobody copies between the places meanwhile.
-            for store in stores { locks.append(try exclusiveLock(store, name, wait)) }
+        // All of them before anything is removed: nobody copies between the places meanwhile.
+        let total = try ExclusiveLocks(session: name, wait: wait).during(stores) { locks in
             var total: ObliterationResult?
             for (number, (store, lock)) in zip(stores, locks).enumerated() {
                 try store.refresh(session: name)
@@ -111,32 +109,10 @@ struct ObliterateCommand: ParsableCommand {
                 total?.add(result)
                 if total == nil { total = result }
             }
-            for lock in locks { try lock.release() }
-            guard let total else { throw Failure(.bug, "there is no store") }
             return total
-        } catch {
-            // The first error is the one to tell; a lock that stays goes with the next command.
-            for lock in locks { try? lock.release() }
-            throw error
         }
-    }
-
-    private func exclusiveLock(
-        _ store: Store, _ name: String, _ wait: Double
-    ) throws -> RepositoryLock {
-        let deadline = monotonicSeconds() + wait
-        var told = ""
-        while true {
-            do throws(Failure) {
-                return try store.lock(session: name, exclusive: true)
-            } catch {
-                guard error.kind == .locked, monotonicSeconds() < deadline else { throw error }
-                if error.message != told { Print.note("waiting: \(error.message)") }
-                told = error.message
-            }
-            try Interruption.check()
-            pause(seconds: 1)
-        }
+        guard let total else { throw Failure(.bug, "there is no store") }
+        return total
     }
 
     private struct Receipt: Encodable {

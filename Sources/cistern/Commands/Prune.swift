@@ -58,16 +58,7 @@ struct Prune: ParsableCommand {
         }
         if modules.isEmpty { names = configuration.modules.map(\.name) }
         Interruption.install()
-        let handle = try StoreHandle.open(configuration)
-        let result = Result { try prune(names, handle, configuration) }
-        do {
-            try handle.close()
-        } catch {
-            // The first error is the one to tell; a lock that stays goes with the next command.
-            _ = try result.get()
-            throw error
-        }
-        try result.get()
+        try StoreHandle.open(configuration).during { try prune(names, $0, configuration) }
     }
 
     private func prune(

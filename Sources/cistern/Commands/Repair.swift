@@ -80,13 +80,13 @@ struct RepairCommand: ParsableCommand {
         let lock = try ModuleStates.lock(definition.name, configuration)
         defer { withExtendedLifetime(lock) {} }
         let state = try ModuleStates.open(definition.name, configuration)
-        let handle = try StoreHandle.open(configuration)
-        let stage = try policy.stage(
-            definition, configuration, state: state, handle: handle)
-        let checkpoint = try stream.openCheckpoint("repair \(definition.name)")
-        let stats = try StageTool.run(
-            stage, stream.source(definition, checkpoint), checkpoint: checkpoint)
-        try handle.close()
+        let stats = try StoreHandle.open(configuration).during { handle in
+            let stage = try policy.stage(
+                definition, configuration, state: state, handle: handle)
+            let checkpoint = try stream.openCheckpoint("repair \(definition.name)")
+            return try StageTool.run(
+                stage, stream.source(definition, checkpoint), checkpoint: checkpoint)
+        }
         try Verdict.end(stats)
     }
 }

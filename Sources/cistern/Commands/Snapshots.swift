@@ -34,14 +34,10 @@ struct Snapshots: ParsableCommand {
 
     func run() throws {
         let configuration = try config.load()
-        let handle = try StoreHandle.openForReading(configuration)
-        let found: [StoredSnapshot]
-        if let module {
-            found = try handle.store.snapshots(of: module)
-        } else {
-            found = try handle.store.snapshots()
+        let found = try StoreHandle.openForReading(configuration).during { handle in
+            if let module { return try handle.store.snapshots(of: module) }
+            return try handle.store.snapshots()
         }
-        try handle.close()
         if let module, found.isEmpty {
             // A wrong name is told from a module without snapshots.
             _ = try configuration.module(module)

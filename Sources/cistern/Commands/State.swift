@@ -47,11 +47,12 @@ struct StateRebuildCommand: ParsableCommand {
         let lock = try ModuleStates.lock(definition.name, configuration)
         defer { withExtendedLifetime(lock) {} }
         Interruption.install()
-        let handle = try StoreHandle.open(configuration)
         let path = ModuleStates.path(definition.name, configuration)
-        let rebuild = StateRebuild(module: definition.name, path: path, store: handle.store)
-        let result = try rebuild.run(try find(handle.store))
-        try handle.close()
+        let result = try StoreHandle.open(configuration).during { handle in
+            let rebuild = StateRebuild(
+                module: definition.name, path: path, store: handle.store)
+            return try rebuild.run(try find(handle.store))
+        }
         if output.json {
             return try Print.out(
                 JSON.document(

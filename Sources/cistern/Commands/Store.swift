@@ -78,20 +78,9 @@ struct StoreInfo: ParsableCommand {
 
     func run() throws {
         let configuration = try config.load()
-        let handle = try StoreHandle.open(configuration)
-        let store = handle.store
-        var document = Document(
-            id: store.id.description, location: store.backend.location,
-            version: store.configuration.version,
-            passwordFile: StoreAccess.passwordFile(configuration), localIndex: store.index.path,
-            snapshots: try store.snapshots().count,
-            indexFiles: try store.index.knownIndexFiles().count,
-            blobs: try store.index.counts().blobs)
-        try store.index.packs { _, size, present in
-            document.packs += 1
-            if present { document.packBytes += size } else { document.packsMissing += 1 }
+        var document = try StoreHandle.open(configuration).during {
+            try describe($0.store, configuration)
         }
-        try handle.close()
         let records = StoreMirrors.records(configuration)
         document.mirrors = records.map { MirrorDocument($0) }
         if output.json { return try Print.out(JSON.document(document)) }
@@ -115,5 +104,22 @@ struct StoreInfo: ParsableCommand {
         for record in records {
             try Print.line("mirror         \(record.location): \(StoreMirrors.state(record))")
         }
+    }
+
+    private func describe(
+        _ store: Store, _ configuration: Configuration
+    ) throws -> Document {
+        var document = Document(
+            id: store.id.description, location: store.backend.location,
+            version: store.configuration.version,
+            passwordFile: StoreAccess.passwordFile(configuration), localIndex: store.index.path,
+            snapshots: try store.snapshots().count,
+            indexFiles: try store.index.knownIndexFiles().count,
+            blobs: try store.index.counts().blobs)
+        try store.index.packs { _, size, present in
+            document.packs += 1
+            if present { document.packBytes += size } else { document.packsMissing += 1 }
+        }
+        return document
     }
 }

@@ -64,16 +64,7 @@ struct StoreCheckRun {
     func run() throws -> StoreCheckResult {
         guard level != .sum else { return try checkSums() }
         let (store, session, lock) = try open()
-        let result: StoreCheckResult
-        do {
-            result = try check(store, session)
-        } catch {
-            // The first error is the one to tell; a lock that stays goes with the next command.
-            try? lock.release()
-            throw error
-        }
-        try lock.release()
-        return result
+        return try lock.during { try check(store, session) }
     }
 
     /// Opens the store and locks it, without reading its index: that may be what is damaged.

@@ -32,19 +32,11 @@ private struct OpenKeys {
             mirrors: try StoreMirrors.all(configuration), password: password,
             stateDirectory: configuration.state)
         let lock = try store.lock(session: StoreSession.newName(), exclusive: exclusive)
-        let result = Result {
+        try lock.during {
             try body(
                 OpenKeys(
                     store: store, keys: try StoreKeys(of: store, password: password), lock: lock))
         }
-        do {
-            try lock.release()
-        } catch {
-            // The first error is the one to tell; a lock that stays goes with the next command.
-            try result.get()
-            throw error
-        }
-        try result.get()
     }
 }
 
