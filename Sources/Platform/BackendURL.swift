@@ -49,6 +49,19 @@ package enum BackendURL: Sendable, Hashable, CustomStringConvertible {
         if case .rest(let location) = self { "rest:\(location.configured)" } else { description }
     }
 
+    /// The place called `name` below this one.
+    ///
+    /// - Parameter name: letters, digits and `-`, which mean themselves in every kind of URL.
+    package func below(_ name: String) -> BackendURL {
+        switch self {
+        case .file(let path): return .file(path: path == "/" ? "/\(name)" : "\(path)/\(name)")
+        case .s3(var location):
+            location.prefix += location.prefix.isEmpty ? name : "/\(name)"
+            return .s3(location)
+        case .rest(let location): return .rest(location.below(name))
+        }
+    }
+
     /// The directory of a store on this machine.
     package var localPath: String? {
         if case .file(let path) = self { path } else { nil }

@@ -49,6 +49,14 @@ package struct RESTLocation: Sendable, Hashable, CustomStringConvertible {
         return RESTLocation(url: url, user: user, password: password, configured: text)
     }
 
+    /// The repository called `name` below this one.
+    func below(_ name: String) -> RESTLocation {
+        var location = self
+        location.url += "\(name)/"
+        location.configured += (configured.hasSuffix("/") ? "" : "/") + "\(name)/"
+        return location
+    }
+
     /// The URL without credentials.
     package var description: String { url }
 

@@ -32,6 +32,15 @@ enum Exit {
         }
     }
 
+    /// The exit code for an error of a command.
+    static func code(of error: any Error) -> Int32 {
+        switch error {
+        case let code as ExitCode: code.rawValue
+        case let failure as Failure: code(failure.kind)
+        default: fatal
+        }
+    }
+
     private static func report(_ error: any Error) -> Int32 {
         switch error {
         case let code as ExitCode:

@@ -26,6 +26,44 @@ struct ModuleTraces {
         [stateFile, quarantine, notePath(0)].contains { Path.kind($0) != nil }
     }
 
+    /// Removes what this host knows of the module's own store: indexes, records of mirrors, what
+    /// repairs took out of it.
+    func removeStoreState() throws(Failure) {
+        let path = configuration.storeState
+        guard configuration.store.module != nil, Path.kind(path) != nil else { return }
+        do throws(SystemError) {
+            let folder = OpenDirectory(
+                try Descriptor.open(Path.folder(of: path), [.readOnly, .directory]))
+            _ = try TreeRemoval.remove(Array(Path.name(of: path).utf8), in: folder)
+        } catch {
+            throw Failure(.module, "\(path) cannot be removed", cause: error.description)
+        }
+    }
+
+    /// Removes the file with the password of the module's own store, durably, and what a change of
+    /// it left.
+    ///
+    /// Of a symlink only the link goes: what it points at may open other stores as well.
+    ///
+    /// - Returns: nil when the password does not come from a file.
+    func removePassword() throws(Failure) -> String? {
+        guard configuration.store.module != nil,
+            case .file(let path) = PasswordSource(configuration)
+        else { return nil }
+        guard Path.kind(Path.folder(of: path)) == .directory else { return path }
+        do throws(SystemError) {
+            for suffix in [".new", ".keys", ""] {
+                try AtomicFile.remove(path + suffix)
+                CrashPoint.reached("obliterate-password-removed")
+            }
+            try Descriptor.open(Path.folder(of: path), [.readOnly, .directory]).sync()
+            return path
+        } catch {
+            throw Failure(
+                .module, "password file \(path) cannot be removed", cause: error.description)
+        }
+    }
+
     /// Removes the module's lists, checkpoints and journal, and its quarantine.
     ///
     /// The file of the module's lock stays: whoever waits for it holds it open.

@@ -8,15 +8,17 @@ enum PasswordSource: CustomStringConvertible {
     case command([String])
     case environment
 
-    private static let variable = "CISTERN_PASSWORD"
+    static let variable = "CISTERN_PASSWORD"
 
     /// The command or the file that the configuration names, else $CISTERN_PASSWORD, else the file
-    /// beside the state.
+    /// beside the state; of a module's own store the file in `keys` there.
     init(_ configuration: Configuration) {
         if let command = configuration.store.passwordCommand {
             self = .command(command)
         } else if let file = configuration.store.passwordFile {
             self = .file(file)
+        } else if let module = configuration.store.module {
+            self = .file("\(configuration.state)/keys/\(module).key")
         } else if Environment.variable(PasswordSource.variable) != nil {
             self = .environment
         } else {

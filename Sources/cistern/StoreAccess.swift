@@ -31,9 +31,11 @@ final class StoreHandle: Sendable {
         _ configuration: Configuration, creating: Bool = false, asked: Bool = false,
         program: String = LockFile.cistern
     ) throws(Failure) -> StoreHandle {
+        try StoreScopes.check(configuration)
         // Of the first workers of a fleet one makes the store, and the others wait for it.
         let first = creating ? try StoreAccess.lockFirstUse(configuration) : nil
         defer { withExtendedLifetime(first) {} }
+        if creating { try StoreScopes.checkAround(configuration) }
         let password = try StoreAccess.password(configuration, creating: creating)
         let backend = try StoreAccess.backend(configuration, creating: creating)
         // Not asked for where it may not be made anyway: opening it tells that it is gone.
@@ -137,8 +139,8 @@ enum StoreAccess {
     static func lockFirstUse(_ configuration: Configuration) throws(Failure) -> FileLock? {
         guard !isKnown(configuration) else { return nil }
         do {
-            try AtomicFile.makeDirectories(configuration.state)
-            return try FileLock("\(configuration.state)/store.lock", waiting: 60)
+            try AtomicFile.makeDirectories(configuration.storeState)
+            return try FileLock("\(configuration.storeState)/store.lock", waiting: 60)
         } catch {
             throw Failure(.temporary, "the store cannot be made", cause: "\(error)")
         }
@@ -148,6 +150,7 @@ enum StoreAccess {
     static func password(
         _ configuration: Configuration, creating: Bool
     ) throws(Failure) -> [UInt8] {
+        try StoreScopes.check(configuration)
         let source = PasswordSource(configuration)
         guard case .file(let path) = source else { return try source.read() }
         if creating, Path.kind(path) == nil, !isKnown(configuration) {
@@ -171,6 +174,7 @@ enum StoreAccess {
     static func backend(
         _ configuration: Configuration, creating: Bool, cached isCached: Bool = true
     ) throws(Failure) -> any Backend {
+        try StoreScopes.check(configuration)
         let mayCreate = creating && !isKnown(configuration)
         return try place(
             configuration.store.url, configuration, creating: mayCreate, cached: isCached,
@@ -188,7 +192,7 @@ enum StoreAccess {
     ) throws(Failure) -> Store {
         try Store(
             backend: backend, mirrors: StoreMirrors.reachable(configuration), password: password,
-            stateDirectory: configuration.state,
+            stateDirectory: configuration.storeState,
             fallbacks: ReadFallbacks(tell: { Print.note($0) }))
     }
 
@@ -225,7 +229,7 @@ enum StoreAccess {
     /// Whether a local index knows of locks whose process is dead.
     static func hasAbandonedLocks(_ configuration: Configuration) throws(Failure) -> Bool {
         guard isKnown(configuration) else { return false }
-        let folder = "\(configuration.state)/stores"
+        let folder = "\(configuration.storeState)/stores"
         let suffix = Array(".sqlite".utf8)
         var ids: [Digest] = []
         do throws(SystemError) {
@@ -256,6 +260,6 @@ enum StoreAccess {
 
     /// Whether this state has worked with a store before.
     static func isKnown(_ configuration: Configuration) -> Bool {
-        Path.kind("\(configuration.state)/stores") != nil
+        Path.kind("\(configuration.storeState)/stores") != nil
     }
 }

@@ -41,7 +41,7 @@ enum StoreMirrors {
 
     /// The folder of what is remembered of mirrors.
     static func folder(_ configuration: Configuration) -> String {
-        "\(configuration.state)/mirrors"
+        "\(configuration.storeState)/mirrors"
     }
 
     /// What is remembered of each configured mirror.
@@ -50,7 +50,7 @@ enum StoreMirrors {
     }
 
     /// What is remembered of the mirror at `url`, under its name without secrets.
-    private static func record(_ url: String, _ configuration: Configuration) -> MirrorRecord {
+    static func record(_ url: String, _ configuration: Configuration) -> MirrorRecord {
         MirrorRecord.load(name(url, configuration), in: folder(configuration))
     }
 
@@ -195,8 +195,12 @@ enum StoreMirrors {
     ) throws(Failure) -> [String] {
         let all = configuration.store.mirrors
         guard let only else { return all }
-        let wanted = try BackendURL.parse(only, in: configuration.folder).description
-        guard let found = all.first(where: { name($0, configuration) == wanted }) else {
+        let url = try BackendURL.parse(only, in: configuration.folder)
+        let wanted = url.description
+        // The place that the configuration names has a module's mirror below it.
+        let below = configuration.store.module.map { url.below($0).description }
+        let found = all.first { [wanted, below].contains(name($0, configuration)) }
+        guard let found else {
             throw Failure(
                 .usage, "there is no mirror \(wanted) in \(configuration.file)",
                 hint: all.isEmpty

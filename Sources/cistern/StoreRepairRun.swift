@@ -103,7 +103,7 @@ struct StoreRepairRun {
         let name = SHA256Hasher.hash(Array(place.location.utf8).span).description.prefix(16)
         let store = try Store(
             backend: place, password: password,
-            stateDirectory: "\(check.configuration.state)/sources/\(name)")
+            stateDirectory: "\(check.configuration.storeState)/sources/\(name)")
         try store.refresh(session: StoreSession.newName()) { _, _ in }
         return store
     }

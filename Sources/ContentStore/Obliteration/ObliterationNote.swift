@@ -29,6 +29,8 @@ package struct ObliterationNote: Codable, Sendable, Equatable {
     package var bytes: UInt64 = 0
     /// What the others have of the module's content; nil as long as it was not looked at.
     package var kept: [Kept]?
+    /// Of a module with a store of its own: the places that were found to have nothing any more.
+    package var emptied: [String]?
 
     package init(module: String, store: String, started: Int64) {
         self.module = module
@@ -81,6 +83,8 @@ package struct ObliterationResult: Sendable {
     /// The blobs of the index in the end; every one is in use by a snapshot.
     package var blobs = 0
 
+    package init(note: ObliterationNote) { self.note = note }
+
     /// A place after all.
     package struct Place: Sendable, Codable, Equatable {
         package var location: String
@@ -89,6 +93,11 @@ package struct ObliterationResult: Sendable {
         package var packs = 0
         /// Whether it keeps versions, which were looked at too.
         package var isVersioned = false
+
+        package init(location: String, isVersioned: Bool = false) {
+            self.location = location
+            self.isVersioned = isVersioned
+        }
     }
 
     /// Adds what was done at a mirror.

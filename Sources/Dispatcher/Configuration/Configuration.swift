@@ -1,9 +1,25 @@
 package import Platform
 
+/// For whom a store is.
+package enum StoreScope: String, Sendable, Codable, CaseIterable {
+    /// One repository with the content of all modules.
+    case fleet
+    /// For each module a repository and a password of its own.
+    case module
+}
+
 /// Where the store is and how it is opened.
 package struct StoreSettings: Sendable, Equatable, Codable {
     /// A URL that `BackendURL` reads; paths in it are absolute.
+    ///
+    /// With the scope `module` the stores of the modules are below it, until the configuration is
+    /// narrowed to one of them.
     package var url: String
+    package var scope = StoreScope.fleet
+    /// The module whose own store this is; nil for the fleet's, and before narrowing.
+    package var module: String?
+    /// Before narrowing, `url`.
+    package var fleetURL: String
     /// The absolute path of the file with the password; nil for one beside the state.
     package var passwordFile: String?
     /// A program that prints the password, and its arguments; nil for a file.
@@ -15,9 +31,11 @@ package struct StoreSettings: Sendable, Equatable, Codable {
 
     package init(
         url: String, passwordFile: String?, passwordCommand: [String]? = nil, mirrors: [String],
-        network: NetworkSettings = NetworkSettings()
+        network: NetworkSettings = NetworkSettings(), scope: StoreScope = .fleet
     ) {
         self.url = url
+        fleetURL = url
+        self.scope = scope
         self.passwordFile = passwordFile
         self.passwordCommand = passwordCommand
         self.mirrors = mirrors

@@ -3,8 +3,8 @@ internal import Platform
 /// The section `store` of `cistern.yaml`.
 extension ConfigurationBuilder {
     static let storeKeys = [
-        "url", "password_file", "password_command", "mirrors", "connections", "limit_upload",
-        "limit_download", "s3",
+        "url", "scope", "password_file", "password_command", "mirrors", "connections",
+        "limit_upload", "limit_download", "s3",
     ]
 
     mutating func storeSettings(_ entry: YAMLNode.Entry?, _ place: Place) -> StoreSettings? {
@@ -22,6 +22,10 @@ extension ConfigurationBuilder {
                 second.place, "`password_command` beside `password_file`",
                 "the password comes from one of the two")
         }
+        let scope =
+            entries["scope"].flatMap { reader.choice($0.value, "`scope`", StoreScope.self) }
+            ?? .fleet
+        checkPasswordNames(entries, scope, password, command)
         let network = networkSettings(entries)
         guard let url = entries["url"] else {
             reader.error(entry.place, "`url` of the store is missing", "url: file:./store")
@@ -33,7 +37,30 @@ extension ConfigurationBuilder {
         checkMirrors(mirrors, of: location)
         return StoreSettings(
             url: location, passwordFile: password, passwordCommand: command,
-            mirrors: mirrors.map(\.url), network: network)
+            mirrors: mirrors.map(\.url), network: network, scope: scope)
+    }
+
+    /// With one password for all modules none could be destroyed on its own.
+    private mutating func checkPasswordNames(
+        _ entries: [String: YAMLNode.Entry], _ scope: StoreScope, _ file: String?,
+        _ command: [String]?
+    ) {
+        let mark = StoreSettings.moduleMark
+        for (key, texts, example) in [
+            ("password_file", file.map { [$0] }, "password_file: ./keys/\(mark).key"),
+            ("password_command", command, "password_command: [pass, show, cistern/\(mark)]"),
+        ] {
+            guard let texts, let place = entries[key]?.value.place else { continue }
+            let isNamed = texts.contains { $0.contains(mark) }
+            if scope == .module && !isNamed {
+                reader.error(
+                    place, "`\(key)` is the same for all modules beside `scope: module`", example)
+            } else if scope == .fleet && isNamed {
+                reader.error(
+                    place, "`\(mark)` in `\(key)` without `scope: module`",
+                    "all modules have one store")
+            }
+        }
     }
 
     /// A list of a program and its arguments; a text alone would ask for a shell.

@@ -28,6 +28,10 @@ package enum Starter {
           # One line, mode 0600, made on first use. Keep a copy elsewhere: without it the store
           # cannot be read by anybody. `restic --password-file` takes it as it is.
           password_file: ./store.key
+          # A repository and a password for each module, so that who destroys a password destroys
+          # the module in all copies. In the place of the line above; modules share nothing then.
+          # scope: module
+          # password_file: ./keys/{module}.key
           # url: s3:https://s3.example.org/bucket/prefix   # keys from AWS_ACCESS_KEY_ID or ~/.aws
           # url: rest:https://user:secret@example.org/repo # restic's protocol: rclone serves it
           # mirrors: [file:/mnt/second/store]              # the same objects in further places

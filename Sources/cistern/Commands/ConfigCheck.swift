@@ -25,6 +25,7 @@ struct ConfigCheck: ParsableCommand {
         var problems: [ConfigurationProblem]
         var state: String?
         var store: String?
+        var scope: StoreScope?
         var workers: Int?
         var keepRuns: Int?
         var modules: [ModuleDefinition]
@@ -49,9 +50,20 @@ struct ConfigCheck: ParsableCommand {
         }
         var report = Report(
             file: file, ok: configuration != nil, problems: found, state: configuration?.state,
-            store: store, workers: configuration?.workers,
+            store: store, scope: configuration?.store.scope, workers: configuration?.workers,
             keepRuns: configuration?.keepRuns, modules: configuration?.modules ?? [],
             pipelines: [])
+        if let configuration {
+            do throws(Failure) {
+                try StoreScopes.check(configuration)
+            } catch {
+                report.ok = false
+                report.problems.append(
+                    ConfigurationProblem(
+                        .error, file: file, line: 1, column: 1, message: error.message,
+                        hint: error.hint))
+            }
+        }
         let folder = Path.folder(of: Path.absolute(file, in: Path.working))
         let modules = configuration?.modules
         var files: [String: String] = [:]
@@ -99,8 +111,9 @@ struct ConfigCheck: ParsableCommand {
             ])
         }
         try Print.out("\n" + pipelines.text)
+        let scope = report.scope == .module ? " with one for each module" : ""
         try Print.line(
-            "\nstate \(report.state ?? "-"), store \(report.store ?? "-"), "
+            "\nstate \(report.state ?? "-"), store \(report.store ?? "-")\(scope), "
                 + "\(report.workers ?? 0) workers: all well")
     }
 }

@@ -49,6 +49,7 @@ struct GcCommand: ParsableCommand {
             "Begin to copy no further pack after this time: 90m, 1.5h.", valueName: "time"))
     var maxDuration: DurationArgument?
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
@@ -60,6 +61,10 @@ struct GcCommand: ParsableCommand {
             maxDuration: maxDuration?.seconds, dryRun: dryRun, mayEmpty: empty)
         let configuration = try config.load()
         Interruption.install()
+        try selection.each(configuration, json: output.json) { try collect($0, options) }
+    }
+
+    private func collect(_ configuration: Configuration, _ options: GarbageOptions) throws {
         let handle = try StoreHandle.open(
             configuration, program: dryRun ? LockFile.cistern : LockFile.collector)
         let report = try handle.during { handle in
@@ -69,7 +74,9 @@ struct GcCommand: ParsableCommand {
             if !dryRun { try handle.store.tidy() }
             return report
         }
-        try GarbagePrinter(report: report, dryRun: dryRun).print(json: output.json)
+        try GarbagePrinter(
+            report: report, dryRun: dryRun, module: configuration.store.module
+        ).print(json: output.json)
         if !report.isHealthy { throw ExitCode(Exit.partly) }
     }
 }
@@ -78,6 +85,8 @@ struct GcCommand: ParsableCommand {
 private struct GarbagePrinter {
     let report: GarbageReport
     let dryRun: Bool
+    /// Whose own store it is, if it is one module's.
+    let module: String?
 
     private struct Document: Encodable {
         struct Amount: Encodable {
@@ -118,7 +127,7 @@ private struct GarbagePrinter {
     }
 
     func print(json: Bool) throws {
-        if json { return try Print.out(JSON.document(document)) }
+        if json { return try Print.out(JSON.document(document, of: module)) }
         var table = Table([.left(dryRun ? "WOULD BE" : "PACKS"), .right("COUNT"), .right("SIZE")])
         func add(_ name: String, _ amount: GarbageReport.Amount, always: Bool = false) {
             guard always || amount.packs > 0 else { return }

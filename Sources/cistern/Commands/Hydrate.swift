@@ -55,9 +55,17 @@ struct HydrateCommand: ParsableCommand {
         let (target, lock) = try target(configuration)
         defer { withExtendedLifetime(lock) {} }
         Interruption.install()
-        let handle = try StoreHandle.openForReading(configuration)
+        let handle = try StoreHandle.openForReading(try store(of: configuration))
         let (found, result) = try handle.during { try hydrate($0.store, target) }
         try report(result, found, target, handle.store.fallbacks.totals.objects)
+    }
+
+    private func store(of configuration: Configuration) throws(Failure) -> Configuration {
+        if let module { return try configuration.narrowed(to: module) }
+        guard configuration.store.scope == .module else { return configuration }
+        throw Failure(
+            .usage, "each module has a store of its own (`scope: module`)",
+            hint: "`cistern snapshots` tells which module has the snapshot: name the module too")
     }
 
     private func hydrate(

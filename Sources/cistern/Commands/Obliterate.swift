@@ -14,6 +14,9 @@ struct ObliterateCommand: ParsableCommand {
             again, and writes a receipt to <state>/obliterated. The module's own files are not \
             touched: remove it from the configuration first, or the next run stores it again.
 
+            With `scope: module` the module's store is removed as a whole, at all places, and its \
+            password file last: copies of the store that are somewhere else cannot be read then.
+
             Waits for everybody who uses the store. Can be killed at any moment: run it again. \
             Caches of restic on other machines (~/.cache/restic) are out of its reach.
 
@@ -41,10 +44,14 @@ struct ObliterateCommand: ParsableCommand {
         }
         let configuration = try config.load()
         Interruption.install()
+        guard configuration.store.scope == .fleet else {
+            return try obliterateStore(try configuration.narrowed(to: module))
+        }
         let traces = ModuleTraces(module: module, configuration: configuration)
         guard StoreAccess.isKnown(configuration) || traces.exist else {
             return try Print.line("there is nothing of module \(module): nothing was done")
         }
+        try StoreScopes.check(configuration)
         let stores = try stores(configuration)
         let hasSnapshots = try stores.contains { store throws(Failure) in
             try !store.snapshots(of: module).isEmpty
@@ -56,7 +63,26 @@ struct ObliterateCommand: ParsableCommand {
         let lock = try ModuleStates.lock(module, configuration)
         defer { withExtendedLifetime(lock) {} }
         let result = try obliterate(stores, traces, lockWait.seconds)
-        try finish(result, traces, stores)
+        try finish(result, traces, stores[0].backend.location, notes: stores.count)
+    }
+
+    /// Forgets a module whose store is its own.
+    private func obliterateStore(_ configuration: Configuration) throws {
+        try StoreScopes.check(configuration)
+        let traces = ModuleTraces(module: module, configuration: configuration)
+        let removal = ModuleStoreRemoval(
+            module: module, configuration: configuration, notePath: traces.notePath(0))
+        guard try traces.exist || removal.isThere() else {
+            return try Print.line("there is nothing of module \(module): nothing was done")
+        }
+        try confirm()
+        let lock = try ModuleStates.lock(module, configuration)
+        defer { withExtendedLifetime(lock) {} }
+        let (result, left) = try removal.run(wait: lockWait.seconds)
+        let location = try BackendURL.parse(
+            configuration.store.url, in: configuration.folder)
+        for path in left { Print.note("\(path) stays: what is in it is no store's") }
+        try finish(result, traces, location.description, notes: 1)
     }
 
     /// The store, and each of its mirrors as a store of its own.
@@ -135,15 +161,17 @@ struct ObliterateCommand: ParsableCommand {
         var places: [ObliterationResult.Place]
         var blobsInStore: Int
         var problems: [String]
+        /// Of a store of the module's own: the file with its password, which was removed.
+        var passwordFile: String?
     }
 
     private func finish(
-        _ result: ObliterationResult, _ traces: ModuleTraces, _ stores: [Store]
+        _ result: ObliterationResult, _ traces: ModuleTraces, _ location: String, notes: Int
     ) throws {
         let note = result.note
         let now = SystemClock().now()
-        let receipt = Receipt(
-            module: module, store: note.store, location: stores[0].backend.location,
+        var receipt = Receipt(
+            module: module, store: note.store, location: location,
             startedNs: note.started * 1_000_000_000,
             finishedNs: Int64(clamping: now.nanosecondsSinceEpoch), proven: result.isProven,
             deleted: .init(
@@ -151,40 +179,52 @@ struct ObliterateCommand: ParsableCommand {
                 rewrittenPacks: result.rewrittenPacks),
             kept: note.kept ?? [], places: result.places, blobsInStore: result.blobs,
             problems: result.problems)
-        let text = try JSON.document(receipt)
         if result.isProven {
             try traces.remove()
+            try traces.removeStoreState()
             CrashPoint.reached("obliterate-traces-removed")
-            let path = traces.receiptPath(now)
-            do throws(SystemError) {
-                try AtomicFile.makeDirectories(Path.folder(of: path))
-                let bytes = Array(text.utf8)
-                try AtomicFile.write(bytes.span, to: path)
-                CrashPoint.reached("obliterate-receipt-written")
-                for number in stores.indices.reversed() {
-                    try AtomicFile.remove(traces.notePath(number))
-                }
-            } catch {
-                throw Failure(
-                    .module, "the receipt cannot be written", cause: error.description,
-                    hint: "The module is gone: run again for the receipt")
-            }
+            receipt.passwordFile = try traces.removePassword()
+            try write(
+                receipt, to: traces.receiptPath(now), instead: (0..<notes).map(traces.notePath))
         }
         if output.json {
-            try Print.out(text)
+            try Print.out(JSON.document(receipt))
         } else {
-            try Print.line(
-                "module \(module): \(note.snapshots.count) snapshots and \(note.packs.count) packs "
-                    + "(\(Format.bytes(Int64(clamping: note.bytes)))) removed, "
-                    + "\(result.rewrittenPacks) packs rewritten")
-            for kept in note.kept ?? [] {
-                try Print.line("kept: \(kept.blobs) blobs that \(kept.module) has as well")
-            }
-            for problem in result.problems { try Print.line("left: \(problem)") }
+            try tell(receipt, result)
             if result.isProven {
                 try Print.line("nothing is left; receipt in \(traces.receiptPath(now))")
             }
         }
         if !result.isProven { throw ExitCode(Exit.partly) }
+    }
+
+    /// Writes the receipt in the place of the notes, the store's own one last.
+    private func write(_ receipt: Receipt, to path: String, instead notes: [String]) throws {
+        let bytes = Array(try JSON.document(receipt).utf8)
+        do throws(SystemError) {
+            try AtomicFile.makeDirectories(Path.folder(of: path))
+            try AtomicFile.write(bytes.span, to: path)
+            CrashPoint.reached("obliterate-receipt-written")
+            for note in notes.reversed() { try AtomicFile.remove(note) }
+        } catch {
+            throw Failure(
+                .module, "the receipt cannot be written", cause: error.description,
+                hint: "The module is gone: run again for the receipt")
+        }
+    }
+
+    private func tell(_ receipt: Receipt, _ result: ObliterationResult) throws {
+        try Print.line(
+            "module \(module): \(receipt.deleted.snapshots.count) snapshots and "
+                + "\(receipt.deleted.packs.count) packs "
+                + "(\(Format.bytes(Int64(clamping: receipt.deleted.bytes)))) removed, "
+                + "\(result.rewrittenPacks) packs rewritten")
+        for kept in receipt.kept {
+            try Print.line("kept: \(kept.blobs) blobs that \(kept.module) has as well")
+        }
+        for problem in result.problems { try Print.line("left: \(problem)") }
+        if let file = receipt.passwordFile {
+            try Print.line("the password is destroyed: \(file) is removed")
+        }
     }
 }

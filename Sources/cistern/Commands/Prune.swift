@@ -58,7 +58,18 @@ struct Prune: ParsableCommand {
         }
         if modules.isEmpty { names = configuration.modules.map(\.name) }
         Interruption.install()
-        try StoreHandle.open(configuration).during { try prune(names, $0, configuration) }
+        guard configuration.store.scope == .module else {
+            return try StoreHandle.open(configuration).during {
+                try prune(names, $0, configuration)
+            }
+        }
+        let round = StoreRound(
+            configuration: configuration, style: output.json ? .documents : .headings)
+        try round.each(names) { own in
+            try StoreHandle.open(own).during {
+                try prune([own.store.module].compactMap(\.self), $0, own)
+            }
+        }
     }
 
     private func prune(
@@ -79,7 +90,9 @@ struct Prune: ParsableCommand {
         }
         document.removed = removed
         document.kept = document.modules.reduce(0) { $0 + $1.kept }
-        if output.json { return try Print.out(JSON.document(document)) }
+        if output.json {
+            return try Print.out(JSON.document(document, of: configuration.store.module))
+        }
         let without = plans.filter { !$0.hasRules }.map(\.module)
         if !without.isEmpty {
             try Print.line("no keep rules, nothing removed: \(without.joined(separator: " "))")

@@ -44,6 +44,7 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let configuration = try config.load()
         for warning in configuration.warnings { Print.note("\(warning)") }
+        try StoreScopes.check(configuration)
         let request = try makeRequest(configuration)
         if dryRun { return try DryRun(request, configuration, workers: workers).print(output.json) }
         Interruption.install()
@@ -54,11 +55,23 @@ struct RunCommand: ParsableCommand {
             observe: { reporter.update($0) })
         let report = try dispatcher.run(
             request, workers: workers, fallbackWorkers: configuration.workers)
-        StoreHandle.removeAbandonedLocks(configuration)
+        removeAbandonedLocks(configuration, report)
         let mirrorCode = mirror(request.pipeline, report, configuration)
         try reporter.finish(report)
         try end(report)
         if mirrorCode != 0 { throw ExitCode(mirrorCode) }
+    }
+
+    /// Of the fleet's store, or of the stores of the run's modules.
+    private func removeAbandonedLocks(_ configuration: Configuration, _ report: RunReport) {
+        guard configuration.store.scope == .module else {
+            return StoreHandle.removeAbandonedLocks(configuration)
+        }
+        for job in report.jobs {
+            // The name is one that was checked.
+            guard let own = try? configuration.narrowed(to: job.module) else { continue }
+            StoreHandle.removeAbandonedLocks(own)
+        }
     }
 
     /// The pipeline's last stage, once for all modules: what became of them does not matter to it.
@@ -68,16 +81,30 @@ struct RunCommand: ParsableCommand {
         _ pipeline: PipelineDefinition, _ report: RunReport, _ configuration: Configuration
     ) -> Int32 {
         guard pipeline.mirror == true, case .over = report.ending else { return 0 }
-        do throws(Failure) {
-            let reports = try StoreMirrors.bringUpToDate(configuration)
-            for report in reports { Print.note(report.text) }
-            return reports.allSatisfy(\.isComplete) ? 0 : Exit.partly
-        } catch {
-            Print.note("the mirrors are not up to date: \(error)")
-            guard error.kind == .cancelled else { return Exit.partly }
+        do {
+            guard configuration.store.scope == .module else { return try mirror(configuration) }
+            var isComplete = true
+            try StoreRound(configuration: configuration, style: .silent)
+                .each(try StoreScopes.modules(configuration)) { own in
+                    if try mirror(own) != 0 { isComplete = false }
+                }
+            return isComplete ? 0 : Exit.partly
+        } catch let failure as Failure {
+            Print.note("the mirrors are not up to date: \(failure)")
+            guard failure.kind == .cancelled else { return Exit.partly }
             // As for the run itself: after SIGTERM the next one goes on.
             return Interruption.requested == Signal.interrupt ? Exit.cancelled : 0
+        } catch {
+            // Each store that failed was told of.
+            return Exit.partly
         }
+    }
+
+    private func mirror(_ configuration: Configuration) throws(Failure) -> Int32 {
+        let reports = try StoreMirrors.bringUpToDate(configuration)
+        let name = configuration.store.module.map { "module \($0): " } ?? ""
+        for report in reports { Print.note(name + report.text) }
+        return reports.allSatisfy(\.isComplete) ? 0 : Exit.partly
     }
 
     private func makeRequest(_ configuration: Configuration) throws(Failure) -> RunRequest {

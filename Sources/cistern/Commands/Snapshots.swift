@@ -34,10 +34,33 @@ struct Snapshots: ParsableCommand {
 
     func run() throws {
         let configuration = try config.load()
-        let found = try StoreHandle.openForReading(configuration).during { handle in
+        guard configuration.store.scope == .module, module == nil else {
+            let own = try module.map { name throws(Failure) in
+                try configuration.narrowed(to: name)
+            }
+            return try show(try snapshots(own ?? configuration), configuration)
+        }
+        var found: [StoredSnapshot] = []
+        let round = StoreRound(configuration: configuration, style: .silent)
+        let result = Result {
+            try round.each(try StoreScopes.modules(configuration)) {
+                found += try snapshots($0)
+            }
+        }
+        // Those of the stores that could be read.
+        found.sort { ($0.snapshot.time, $0.id) < ($1.snapshot.time, $1.id) }
+        try show(found, configuration)
+        try result.get()
+    }
+
+    private func snapshots(_ configuration: Configuration) throws -> [StoredSnapshot] {
+        try StoreHandle.openForReading(configuration).during { handle in
             if let module { return try handle.store.snapshots(of: module) }
             return try handle.store.snapshots()
         }
+    }
+
+    private func show(_ found: [StoredSnapshot], _ configuration: Configuration) throws {
         if let module, found.isEmpty {
             // A wrong name is told from a module without snapshots.
             _ = try configuration.module(module)

@@ -23,11 +23,12 @@ struct ModuleOptions: ParsableArguments {
         }
     }
 
-    /// The configuration and the module.
+    /// The configuration, with the store that is the module's, and the module.
     func load() throws(Failure) -> (Configuration, ModuleDefinition) {
         let configuration = try config.load()
-        if let module { return (configuration, try configuration.module(module)) }
-        return (configuration, try bare())
+        let definition =
+            if let module { try configuration.module(module) } else { try bare() }
+        return (try configuration.narrowed(to: definition.name), definition)
     }
 
     /// The module alone, for tools that need no configuration when a path is given.

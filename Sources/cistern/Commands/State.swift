@@ -48,7 +48,8 @@ struct StateRebuildCommand: ParsableCommand {
         defer { withExtendedLifetime(lock) {} }
         Interruption.install()
         let path = ModuleStates.path(definition.name, configuration)
-        let result = try StoreHandle.open(configuration).during { handle in
+        let own = try configuration.narrowed(to: definition.name)
+        let result = try StoreHandle.open(own).during { handle in
             let rebuild = StateRebuild(
                 module: definition.name, path: path, store: handle.store)
             return try rebuild.run(try find(handle.store))

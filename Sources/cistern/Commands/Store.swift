@@ -26,6 +26,7 @@ struct StoreInit: ParsableCommand {
             that this state has worked with and that is gone is not made anew.
             """)
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
@@ -37,6 +38,24 @@ struct StoreInit: ParsableCommand {
 
     func run() throws {
         let configuration = try config.load()
+        guard configuration.store.scope == .module, selection.module == nil else {
+            return try make(try selection.one(configuration))
+        }
+        let round = StoreRound(
+            configuration: configuration, style: output.json ? .documents : .headings,
+            onlyMade: false)
+        try round.each(configuration.modules.map(\.name)) { own in
+            if try StoreScopes.isThere(own) {
+                Print.note("module \(own.store.module ?? "") has a store already")
+            } else {
+                try make(own)
+            }
+        }
+    }
+
+    private func make(_ configuration: Configuration) throws {
+        try StoreScopes.check(configuration)
+        try StoreScopes.checkAround(configuration)
         let backend = try StoreAccess.backend(configuration, creating: true)
         guard try !Store.exists(backend) else {
             throw Failure(
@@ -48,7 +67,9 @@ struct StoreInit: ParsableCommand {
         let document = Document(
             id: handle.store.id.description, location: backend.location,
             passwordFile: StoreAccess.passwordFile(configuration))
-        if output.json { return try Print.out(JSON.document(document)) }
+        if output.json {
+            return try Print.out(JSON.document(document, of: configuration.store.module))
+        }
         try Print.line("store \(handle.store.id.short) at \(backend.location)")
     }
 }
@@ -58,6 +79,7 @@ struct StoreInfo: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "info", abstract: "Tell what the store is and how much it holds.")
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
@@ -77,13 +99,18 @@ struct StoreInfo: ParsableCommand {
     }
 
     func run() throws {
-        let configuration = try config.load()
+        try selection.each(try config.load(), json: output.json) { try tell($0) }
+    }
+
+    private func tell(_ configuration: Configuration) throws {
         var document = try StoreHandle.open(configuration).during {
             try describe($0.store, configuration)
         }
         let records = StoreMirrors.records(configuration)
         document.mirrors = records.map { MirrorDocument($0) }
-        if output.json { return try Print.out(JSON.document(document)) }
+        if output.json {
+            return try Print.out(JSON.document(document, of: configuration.store.module))
+        }
         let missing =
             document.packsMissing > 0
             ? " (\(Format.count(Int64(document.packsMissing))) more are missing)" : ""

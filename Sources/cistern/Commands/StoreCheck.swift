@@ -26,14 +26,24 @@ struct StoreCheckCommand: ParsableCommand {
 
     @OptionGroup var scrub: ScrubArguments
     @OptionGroup var mending: StoreRepairArguments
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let configuration = try config.load()
         Interruption.install()
+        if configuration.store.scope == .module, mending.namesPlaces {
+            // They hold one repository each.
+            _ = try selection.one(configuration)
+        }
+        try selection.each(configuration, json: output.json) { try check($0) }
+    }
+
+    private func check(_ configuration: Configuration) throws {
         let places = try StorePlaces.open(configuration, further: mending.mirror)
-        let printer = StoreProblemPrinter(json: output.json)
+        let printer = StoreProblemPrinter(
+            json: output.json, module: configuration.store.module)
         for (url, failure) in places.away {
             Print.note("mirror \(url) is left out: \(failure)")
         }
@@ -74,14 +84,14 @@ struct StoreCheckRun {
         let store = try Store(
             backend: places.primary,
             password: try StoreAccess.password(configuration, creating: false),
-            stateDirectory: configuration.state)
+            stateDirectory: configuration.storeState)
         let session = StoreSession.newName()
         return (store, session, try store.lock(session: session, program: program))
     }
 
     /// What earlier checks know of a place.
     func state(_ place: any Backend) throws(Failure) -> ScrubState {
-        try ScrubState(stateDirectory: configuration.state, location: place.location)
+        try ScrubState(stateDirectory: configuration.storeState, location: place.location)
     }
 
     /// All places by the names of their objects, without key or password.

@@ -102,6 +102,9 @@ struct StoreRepairArguments: ParsableArguments {
             "A directory with files of a snapshot, at their paths.", valueName: "dir"))
     var fromDir: [String] = []
 
+    /// Whether places are named that hold one repository.
+    var namesPlaces: Bool { !(mirror.isEmpty && from.isEmpty && fromDir.isEmpty) }
+
     func validate() throws {
         guard repair || (!dryRun && !restoreRemoved && from.isEmpty && fromDir.isEmpty) else {
             throw ValidationError(

@@ -30,7 +30,7 @@ private struct OpenKeys {
         let store = try Store(
             backend: try StoreAccess.backend(configuration, creating: false),
             mirrors: try StoreMirrors.all(configuration), password: password,
-            stateDirectory: configuration.state)
+            stateDirectory: configuration.storeState)
         let lock = try store.lock(session: StoreSession.newName(), exclusive: exclusive)
         try lock.during {
             try body(
@@ -62,6 +62,7 @@ struct KeyList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the keys of the store, the oldest first.")
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
@@ -78,8 +79,12 @@ struct KeyList: ParsableCommand {
     }
 
     func run() throws {
+        try selection.each(try config.load(), json: output.json) { try list($0) }
+    }
+
+    private func list(_ configuration: Configuration) throws {
         var found: [StoredKey] = []
-        try OpenKeys.with(try config.load(), exclusive: false) { found = try $0.keys.list() }
+        try OpenKeys.with(configuration, exclusive: false) { found = try $0.keys.list() }
         if output.json {
             let keys = found.map { key in
                 Document.Key(
@@ -89,7 +94,8 @@ struct KeyList: ParsableCommand {
                     },
                     user: key.label?.user, host: key.label?.host, damage: key.damage)
             }
-            return try Print.out(JSON.document(Document(keys: keys)))
+            return try Print.out(
+                JSON.document(Document(keys: keys), of: configuration.store.module))
         }
         var table = Table([
             .left("ID"), .left("CREATED"), .left("USER"), .left("HOST"), .left("NOTE"),
@@ -120,6 +126,7 @@ struct KeyAdd: ParsableCommand {
     @Option(help: "For which host the key is, for the list.")
     var host: String?
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
@@ -129,7 +136,7 @@ struct KeyAdd: ParsableCommand {
     }
 
     func run() throws {
-        let configuration = try config.load()
+        let configuration = try selection.one(try config.load())
         try OpenKeys.with(configuration, exclusive: false) { open in
             let (bytes, isMade) = try newPassword()
             let id = try open.keys.add(
@@ -178,10 +185,12 @@ struct KeyRemove: ParsableCommand {
     @Argument(help: "The key's id or its beginning.")
     var id: String
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
 
     func run() throws {
-        try OpenKeys.with(try config.load(), exclusive: true) { open in
+        let configuration = try selection.one(try config.load())
+        try OpenKeys.with(configuration, exclusive: true) { open in
             let id = try open.keys.key(id)
             try open.lock.check()
             try open.keys.remove(id)
@@ -201,10 +210,11 @@ struct KeyPasswd: ParsableCommand {
             """)
 
     @OptionGroup var password: NewPasswordOptions
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
 
     func run() throws {
-        let configuration = try config.load()
+        let configuration = try selection.one(try config.load())
         guard let file = StoreAccess.passwordFile(configuration) else {
             throw Failure(
                 .usage,

@@ -24,6 +24,7 @@ struct StoreMirror: ParsableCommand {
     @Flag(help: "Only tell what the mirrors lack.")
     var status = false
 
+    @OptionGroup var selection: StoreSelection
     @OptionGroup var config: ConfigOptions
     @OptionGroup var output: OutputOptions
 
@@ -40,7 +41,12 @@ struct StoreMirror: ParsableCommand {
                 .usage, "no mirror is configured in \(configuration.file)",
                 hint: "`store: {mirrors: [URL]}` names them")
         }
-        if status { return try tell(configuration) }
+        try selection.each(configuration, json: output.json) { own in
+            try status ? tell(own) : bringUpToDate(own)
+        }
+    }
+
+    private func bringUpToDate(_ configuration: Configuration) throws {
         let progress = MirrorProgress(isShown: !output.json)
         let reports = try StoreMirrors.bringUpToDate(
             configuration, only: url, progress: { progress.show($0) })
@@ -49,7 +55,8 @@ struct StoreMirror: ParsableCommand {
         if output.json {
             try Print.out(
                 JSON.document(
-                    Document(ok: isComplete, mirrors: reports.map { MirrorDocument($0) })))
+                    Document(ok: isComplete, mirrors: reports.map { MirrorDocument($0) }),
+                    of: configuration.store.module))
         } else {
             for report in reports {
                 try Print.line(report.text)
@@ -75,7 +82,8 @@ struct StoreMirror: ParsableCommand {
                 JSON.document(
                     Document(
                         ok: isComplete,
-                        mirrors: lags.map { MirrorDocument($0.record, $0.lag, $0.failure) })))
+                        mirrors: lags.map { MirrorDocument($0.record, $0.lag, $0.failure) }),
+                    of: configuration.store.module))
         } else {
             for (record, lag, failure) in lags {
                 var text = "mirror \(record.location): "

@@ -98,10 +98,15 @@ final class StoreProblemPrinter: Sendable {
     }
 
     private let json: Bool
+    /// Whose own store it is, if it is one module's.
+    private let module: String?
     private let isTerminal = Environment.isTerminal(2)
     private let state = Monitor(State())
 
-    init(json: Bool) { self.json = json }
+    init(json: Bool, module: String? = nil) {
+        self.json = json
+        self.module = module
+    }
 
     /// Prints one problem; may be called on any thread.
     func print(_ problem: StoreProblem) {
@@ -128,7 +133,7 @@ final class StoreProblemPrinter: Sendable {
             if line.path == nil { line.pathB64 = Data(path) }
         }
         // Encoding strings and numbers has no way to fail.
-        return (try? JSON.line(line)) ?? ""
+        return (try? JSON.line(line, of: module)) ?? ""
     }
 
     private func text(_ problem: StoreProblem) -> String {
@@ -163,7 +168,7 @@ final class StoreProblemPrinter: Sendable {
             action: event.action.rawValue, object: event.key.description, place: event.place,
             from: event.from, plan: event.isPlan, message: event.message)
         // Encoding strings and numbers has no way to fail.
-        return (try? JSON.line(line)) ?? ""
+        return (try? JSON.line(line, of: module)) ?? ""
     }
 
     /// Tells what a repair came to.
@@ -215,7 +220,7 @@ final class StoreProblemPrinter: Sendable {
             line.blobs = hit.missing.prefix(100).map { hit.content[$0].description }
         }
         // Encoding strings and numbers has no way to fail.
-        return (try? JSON.line(line)) ?? ""
+        return (try? JSON.line(line, of: module)) ?? ""
     }
 
     /// Shows how far reading is, on a terminal.
@@ -245,7 +250,7 @@ final class StoreProblemPrinter: Sendable {
             return (state.failure, state.lines, state.hits)
         }
         if let failure { throw failure }
-        guard !json else { return try Print.out(JSON.line(totals(result, seconds))) }
+        guard !json else { return try Print.out(JSON.line(totals(result, seconds), of: module)) }
         if lines > StoreProblemPrinter.lineLimit {
             try Print.line("… and \(lines - StoreProblemPrinter.lineLimit) more: --json has all")
         }

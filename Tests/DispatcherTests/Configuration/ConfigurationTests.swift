@@ -287,6 +287,18 @@ private let configurationMistakes: [Mistake] = [
     Mistake(
         "store: {url: file:./s, password_file: k, password_command: [a]}\n" + web, 1, 42,
         "`password_command` beside `password_file`", "one of the two"),
+    Mistake(
+        "store: {url: file:./s, scope: modul}\n" + web, 1, 31, "`scope` cannot be `modul`",
+        "did you mean `module`?"),
+    Mistake(
+        "store: {url: file:./s, scope: module, password_file: k}\n" + web, 1, 54,
+        "the same for all modules", "{module}"),
+    Mistake(
+        "store: {url: file:./s, scope: module, password_command: [pass, k]}\n" + web, 1, 57,
+        "the same for all modules", "{module}"),
+    Mistake(
+        "store: {url: file:./s, password_file: './{module}'}\n" + web, 1, 39,
+        "without `scope: module`"),
     Mistake(store + web + "workers: 0\n", 3, 10, "must be a whole number", "1 to 1024"),
     Mistake(store + web + "workers: many\n", 3, 10, "must be a whole number"),
     Mistake(store + web + "workers: '2'\n", 3, 10, "must be a whole number"),
