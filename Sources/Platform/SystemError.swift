@@ -30,6 +30,7 @@ package enum Errno {
     package static let noEntry = ENOENT
     package static let exists = EEXIST
     package static let notDirectory = ENOTDIR
+    package static let notEmpty = ENOTEMPTY
     package static let isDirectory = EISDIR
     package static let loop = ELOOP
     package static let noDevice = ENXIO

@@ -27,7 +27,6 @@ struct ExclusiveLocks {
     private func take(_ store: Store) throws(Failure) -> RepositoryLock {
         let deadline = monotonicSeconds() + wait
         var told = ""
-        let pause = Monitor(())
         while true {
             do throws(Failure) {
                 return try store.lock(session: session, exclusive: true)
@@ -37,7 +36,7 @@ struct ExclusiveLocks {
                 told = error.message
             }
             try Interruption.check()
-            pause.wait(seconds: 1) { _ -> Void? in nil }
+            pause(seconds: 1)
         }
     }
 }
