@@ -69,7 +69,7 @@ struct ModuleStoreRemoval {
                 note.emptied = (note.emptied ?? []) + [place.location]
             }
             result.places.append(
-                .init(location: place.location, isVersioned: place.backend.versioned != nil))
+                .init(location: place.location, versionsListed: place.backend.versioned != nil))
         }
         let seen = Set(result.places.map(\.location))
         result.places += (note.emptied ?? []).filter { !seen.contains($0) }.map {

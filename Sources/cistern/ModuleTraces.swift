@@ -64,13 +64,44 @@ struct ModuleTraces {
         }
     }
 
-    /// Removes the module's lists, checkpoints and journal, and its quarantine.
+    /// Damaged packs that repairs took out of the store, of which nobody can tell what is in them.
+    func quarantinedPacks() throws(Failure) -> [String] {
+        let folder = "\(configuration.state)/quarantine/.store"
+        return try names(in: folder) { $0.contains("-pack-") && !$0.hasSuffix(".json") }
+            .map { "\(folder)/\($0)" }
+    }
+
+    /// The names in a folder that may not be there.
+    private func names(
+        in folder: String, where isWanted: (String) -> Bool
+    ) throws(Failure) -> [String] {
+        guard Path.kind(folder) != nil else { return [] }
+        var names: [String] = []
+        do throws(SystemError) {
+            try Descriptor.open(folder, [.readOnly, .directory]).readDirectory { name, _ in
+                var bytes: [UInt8] = []
+                bytes.append(copying: name)
+                let text = String(decoding: bytes, as: UTF8.self)
+                if isWanted(text) { names.append(text) }
+            }
+        } catch {
+            throw Failure(.module, "\(folder) cannot be read", cause: error.description)
+        }
+        return names.sorted()
+    }
+
+    /// Removes the module's lists, checkpoints and journal, those that were put aside as damaged
+    /// too, and its quarantine.
     ///
     /// The file of the module's lock stays: whoever waits for it holds it open.
     func remove() throws(Failure) {
+        let aside = try names(in: Path.folder(of: stateFile)) {
+            $0.hasPrefix(Path.name(of: stateFile) + ".damaged-")
+        }
         do throws(SystemError) {
-            for suffix in ["", "-wal", "-shm"] {
-                let path = stateFile + suffix
+            for path in ["", "-wal", "-shm"].map({ stateFile + $0 })
+                + aside.map({ "\(Path.folder(of: stateFile))/\($0)" })
+            {
                 if Path.kind(path) != nil { try AtomicFile.remove(path) }
                 CrashPoint.reached("obliterate-state-removed")
             }

@@ -258,6 +258,18 @@ enum StoreAccess {
         !isKnown(configuration) || backend.location.hasPrefix("file:")
     }
 
+    /// Whether there is a store at any of its places, for a state that has not worked with it.
+    static func isAnywhere(_ configuration: Configuration) throws(Failure) -> Bool {
+        for url in [configuration.store.url] + configuration.store.mirrors {
+            let location = try BackendURL.parse(url, in: configuration.folder)
+            if let path = location.localPath, Path.kind(path) == nil { continue }
+            let backend = try place(
+                url, configuration, creating: false, what: "store", hint: "Is its disk mounted?")
+            if try Store.exists(backend) { return true }
+        }
+        return false
+    }
+
     /// Whether this state has worked with a store before.
     static func isKnown(_ configuration: Configuration) -> Bool {
         Path.kind("\(configuration.storeState)/stores") != nil

@@ -188,4 +188,39 @@ import Testing
         try fleet.cistern("dehydrate", "data")
         try fleet.judge()
     }
+
+    /// A machine that has nothing but the configuration and the password asks the store.
+    @Test func obliterateFromAnotherMachine() throws {
+        let scene = try scene()
+        let fleet = try scene.fleet.copy(to: folder()("other"))
+        removeTree(fleet.folder + "/state")
+        let result = try JSON(fleet.cistern("obliterate", "data", "--yes", "--json").output)
+        #expect(result["proven"].bool == true)
+        #expect(result["deleted"]["snapshots"].array.count == 2)
+        #expect(fleet.objects("snapshots") == [])
+        #expect(fleet.objects("data") == [])
+    }
+
+    /// What killed writers left half written, state files that were put aside, and what the
+    /// quarantine still holds.
+    @Test func obliterateFindsWhatLiesAbout() throws {
+        let scene = try scene()
+        let fleet = scene.fleet
+        let pack = try #require(fleet.objects("data").first)
+        let half = "\(fleet.store)/data/\(pack)-tmp-1234567890abcdef"
+        let aside = "\(fleet.folder)/state/modules/data.sqlite.damaged-1700000000"
+        let other = "\(fleet.folder)/state/modules/data2.sqlite.damaged-1700000000"
+        let kept = "\(fleet.folder)/state/quarantine/.store/1700000000-pack-0123"
+        try FileManager.default.createDirectory(
+            atPath: (kept as NSString).deletingLastPathComponent,
+            withIntermediateDirectories: true)
+        for path in [half, aside, other, kept] {
+            try Data("sealed".utf8).write(to: URL(fileURLWithPath: path))
+        }
+        let result = try JSON(fleet.cistern("obliterate", "data", "--yes", "--json").output)
+        #expect(result["proven"].bool == true)
+        #expect(result["quarantined"].array.compactMap(\.string) == [kept])
+        let left = [half, aside, other, kept].filter(FileManager.default.fileExists(atPath:))
+        #expect(left == [other, kept])
+    }
 }

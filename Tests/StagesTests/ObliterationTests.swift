@@ -184,7 +184,7 @@ import Testing
         let versioned = VersionedMemory(scene.memory)
         let result = try obliterate(scene, on: versioned)
         #expect(result.isProven, "\(result.problems)")
-        #expect(result.places.first?.isVersioned == true)
+        #expect(result.places.first?.versionsListed == true)
         let left = versioned.removedObjects.with { $0.filter { $0.kind != .lock } }
         #expect(left == [])
         try expectGone(scene, "")

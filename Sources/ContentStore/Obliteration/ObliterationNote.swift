@@ -92,11 +92,11 @@ package struct ObliterationResult: Sendable {
         package var indexFiles = 0
         package var packs = 0
         /// Whether it keeps versions, which were looked at too.
-        package var isVersioned = false
+        package var versionsListed = false
 
-        package init(location: String, isVersioned: Bool = false) {
+        package init(location: String, versionsListed: Bool = false) {
             self.location = location
-            self.isVersioned = isVersioned
+            self.versionsListed = versionsListed
         }
     }
 

@@ -24,6 +24,25 @@ struct PlaceContents {
 }
 
 extension Obliterator {
+    /// Asks for versions once, so that who may not list them is told before anything is removed.
+    func checkRights() throws(Failure) {
+        guard let versioned = store.backend.versioned else { return }
+        try versioned.failing { backend throws(BackendError) in
+            try backend.objectVersions(.config) { _ in }
+        }
+    }
+
+    /// Removes what killed writers left half written: nobody else writes now.
+    ///
+    /// - Returns: how many there were.
+    @discardableResult
+    func removeLeftovers() throws(Failure) -> Int {
+        let now = Timestamp(seconds: store.clock.now().seconds + 1)
+        return try store.backend.failing { backend throws(BackendError) in
+            try backend.removeLeftovers(olderThan: now)
+        }
+    }
+
     /// Removes old versions of what is gone.
     func removeVersions(_ listed: PlaceContents) throws {
         guard let versioned = store.backend.versioned else { return }
@@ -68,7 +87,7 @@ extension Obliterator {
             }
         }
         if let versioned = place.versioned {
-            summary.isVersioned = true
+            summary.versionsListed = true
             var left = 0
             for kind in PlaceContents.kinds {
                 left += try versions(versioned, kind, notIn: there).count
@@ -76,6 +95,10 @@ extension Obliterator {
             if left > 0 {
                 result.problems.append("\(left) old versions are left at \(place.location)")
             }
+        }
+        let halves = try removeLeftovers()
+        if halves > 0 {
+            result.problems.append("\(halves) half-written files came to \(place.location)")
         }
         result.places.append(summary)
     }

@@ -38,6 +38,7 @@ package final class Obliterator {
     /// - Throws: a `store` failure when a snapshot or tree of another module cannot be read: nobody
     ///   knows then what is the module's alone, and nothing is removed.
     package func run() throws -> ObliterationResult {
+        try checkRights()
         let snapshots = try store.snapshots()
         let mine = snapshots.filter { $0.snapshot.module == module }
         let others = snapshots.filter { $0.snapshot.module != module }
@@ -55,6 +56,7 @@ package final class Obliterator {
         try removeUnlisted()
         try store.index.forgetGonePacks()
         _ = try store.snapshots()
+        try removeLeftovers()
         let listed = try PlaceContents(store.backend)
         try removeVersions(listed)
         CrashPoint.reached("obliterate-cleaned")

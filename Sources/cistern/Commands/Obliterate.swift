@@ -48,7 +48,10 @@ struct ObliterateCommand: ParsableCommand {
             return try obliterateStore(try configuration.narrowed(to: module))
         }
         let traces = ModuleTraces(module: module, configuration: configuration)
-        guard StoreAccess.isKnown(configuration) || traces.exist else {
+        guard
+            try StoreAccess.isKnown(configuration) || traces.exist
+                || StoreAccess.isAnywhere(configuration)
+        else {
             return try Print.line("there is nothing of module \(module): nothing was done")
         }
         try StoreScopes.check(configuration)
@@ -163,6 +166,8 @@ struct ObliterateCommand: ParsableCommand {
         var problems: [String]
         /// Of a store of the module's own: the file with its password, which was removed.
         var passwordFile: String?
+        /// Damaged packs in the quarantine: nobody can tell whose content is in them.
+        var quarantined: [String]
     }
 
     private func finish(
@@ -178,7 +183,7 @@ struct ObliterateCommand: ParsableCommand {
                 snapshots: note.snapshots, packs: note.packs, bytes: note.bytes,
                 rewrittenPacks: result.rewrittenPacks),
             kept: note.kept ?? [], places: result.places, blobsInStore: result.blobs,
-            problems: result.problems)
+            problems: result.problems, quarantined: try traces.quarantinedPacks())
         if result.isProven {
             try traces.remove()
             try traces.removeStoreState()
@@ -193,6 +198,11 @@ struct ObliterateCommand: ParsableCommand {
             try tell(receipt, result)
             if result.isProven {
                 try Print.line("nothing is left; receipt in \(traces.receiptPath(now))")
+            }
+            if !receipt.quarantined.isEmpty {
+                try Print.line(
+                    "\(receipt.quarantined.count) damaged packs in the quarantine may hold some of "
+                        + "it: \(receipt.quarantined[0])")
             }
         }
         if !result.isProven { throw ExitCode(Exit.partly) }
