@@ -153,7 +153,7 @@ struct ModuleStoreRemoval {
             guard let store = place.store else { continue }
             let found = try store.snapshots()
             let others = Set(
-                found.filter { $0.snapshot.paths != ["/\(module)"] }.map {
+                found.filter { $0.snapshot.module != module }.map {
                     $0.snapshot.paths.joined(separator: " ")
                 })
             guard others.isEmpty else {

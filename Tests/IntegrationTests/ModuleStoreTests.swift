@@ -264,6 +264,18 @@ import Testing
         try self.judge(fleet, ["mail"])
     }
 
+    /// Its path alone does not make a snapshot the module's.
+    @Test func aSnapshotOfTheModulesNameIsNotItsOwn() throws {
+        let fleet = try fleet(files: 20)
+        try fleet.cistern("run", "nightly")
+        let judge = try #require(Restic.all.last)
+        _ = try restic(fleet, judge, "web", "tag", "--remove", "module=web").expect()
+        let before = fleet.objects()
+        let result = try fleet.cistern("obliterate", "web", "--yes", expecting: 2)
+        #expect(result.errorText.contains("it has snapshots of /web"), "\(result)")
+        #expect(before == fleet.objects())
+    }
+
     /// What is no object of a store stays, and is told of.
     @Test func othersFilesStay() throws {
         let fleet = try fleet(files: 20)
@@ -323,7 +335,8 @@ import Testing
     }
 
     @Test(.enabled(if: S3Server.isThere)) func inABucket() throws {
-        let fleet = try fleet(server: try #require(S3Server.shared), files: 40)
+        let server = try #require(S3Server.shared)
+        let fleet = try fleet(server: server, files: 40)
         try fleet.cistern("run", "nightly")
         try judge(fleet, ["mail", "web"])
         try fleet.cistern("store", "check", "--read-data")
