@@ -224,27 +224,21 @@ import Testing
                 try Command("cp", ["-a", from, to]).run().expect()
             }
         }
-        let log = try folder()("points")
-        var command = base.command(["obliterate", "web", "--yes"])
-        command.environment["CISTERN_CRASH_LOG"] = log
-        try command.run().expect()
-        let points = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
-            .map(String.init).filter { $0.hasPrefix("removal-") || $0.hasPrefix("obliterate-") }
-        #expect(points.count >= 15, "\(points)")
-        for point in points {
+        let obliterate = base.command(["obliterate", "web", "--yes"])
+        let places = try obliterate.crashPlaces(folder()("places"))
+            .filter { $0.name.hasPrefix("removal-") || $0.name.hasPrefix("obliterate-") }
+        #expect(places.count >= 15, "\(places)")
+        for place in places {
             try restore()
-            var command = base.command(["obliterate", "web", "--yes"])
-            command.environment["CISTERN_CRASH_AT"] = point
-            let killed = try command.run()
-            #expect(killed.status == .killed(signal: SIGKILL), "\(point): \(killed)")
+            try obliterate.die(at: place)
             let again = try JSON(
                 base.cistern("obliterate", "web", "--yes", "--json").output)
-            #expect(again["proven"].bool == true, "\(point)")
-            #expect(again["deleted"]["snapshots"].array.count == 1, "\(point): \(again)")
-            try expectGone(base, "web", point)
+            #expect(again["proven"].bool == true, "\(place)")
+            #expect(again["deleted"]["snapshots"].array.count == 1, "\(place): \(again)")
+            try expectGone(base, "web", "\(place)")
             try base.cistern("obliterate", "web", "--yes")
             try base.cistern("store", "check", "--read-data")
-            #expect(entries(mirror) == ["mail"] && entries(base.store) == ["mail"], "\(point)")
+            #expect(entries(mirror) == ["mail"] && entries(base.store) == ["mail"], "\(place)")
         }
         try judge(base, ["mail"])
     }
