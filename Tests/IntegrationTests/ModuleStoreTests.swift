@@ -329,8 +329,7 @@ import Testing
     }
 
     @Test(.enabled(if: S3Server.isThere)) func inABucket() throws {
-        let server = try #require(S3Server.shared)
-        let fleet = try fleet(server: server, files: 40)
+        let fleet = try fleet(server: S3Server.shared, files: 40)
         try fleet.cistern("run", "nightly")
         try judge(fleet, ["mail", "web"])
         try fleet.cistern("store", "check", "--read-data")
