@@ -44,6 +44,7 @@ struct ObliterateCommand: ParsableCommand {
         }
         let configuration = try config.load()
         Interruption.install()
+        try StoreScopes.check(configuration)
         guard configuration.store.scope == .fleet else {
             return try obliterateStore(try configuration.narrowed(to: module))
         }
@@ -54,7 +55,6 @@ struct ObliterateCommand: ParsableCommand {
         else {
             return try Print.line("there is nothing of module \(module): nothing was done")
         }
-        try StoreScopes.check(configuration)
         let stores = try stores(configuration)
         let hasSnapshots = try stores.contains { store throws(Failure) in
             try !store.snapshots(of: module).isEmpty
@@ -71,14 +71,13 @@ struct ObliterateCommand: ParsableCommand {
 
     /// Forgets a module whose store is its own.
     private func obliterateStore(_ configuration: Configuration) throws {
-        try StoreScopes.check(configuration)
         let traces = ModuleTraces(module: module, configuration: configuration)
         let removal = ModuleStoreRemoval(
             module: module, configuration: configuration, notePath: traces.notePath(0))
         guard try traces.exist || removal.isThere() else {
             return try Print.line("there is nothing of module \(module): nothing was done")
         }
-        try confirm()
+        try confirm(" The password of its store is destroyed.")
         let lock = try ModuleStates.lock(module, configuration)
         defer { withExtendedLifetime(lock) {} }
         let (result, left) = try removal.run(wait: lockWait.seconds)
@@ -100,7 +99,7 @@ struct ObliterateCommand: ParsableCommand {
         return stores
     }
 
-    private func confirm() throws {
+    private func confirm(_ more: String = "") throws {
         if yes { return }
         guard Environment.isTerminal(0), Environment.isTerminal(2) else {
             throw Failure(
@@ -109,7 +108,7 @@ struct ObliterateCommand: ParsableCommand {
         }
         try Environment.write(
             "All snapshots and content of module \(module) will be removed from the store and its "
-                + "mirrors.\nType its name to go on: ", to: 2)
+                + "mirrors.\(more)\nType its name to go on: ", to: 2)
         var answer: [UInt8] = []
         let input = try Descriptor.standardInput()
         while answer.last != 0x0A, answer.count < 256 {

@@ -35,10 +35,11 @@ struct Snapshots: ParsableCommand {
     func run() throws {
         let configuration = try config.load()
         guard configuration.store.scope == .module, module == nil else {
-            let own = try module.map { name throws(Failure) in
-                try configuration.narrowed(to: name)
-            }
-            return try show(try snapshots(own ?? configuration), configuration)
+            var own = configuration
+            if let module { own = try configuration.narrowed(to: module) }
+            // A module that was not stored yet has no store of its own.
+            let isNew = try own.store.module != nil && !StoreScopes.isThere(own)
+            return try show(isNew ? [] : try snapshots(own), configuration)
         }
         var found: [StoredSnapshot] = []
         let round = StoreRound(configuration: configuration, style: .silent)

@@ -1,7 +1,6 @@
+import Dispatcher
 import Platform
 import Testing
-
-@testable import Dispatcher
 
 /// The store of one module, where each has its own.
 @Suite struct ScopeTests {
