@@ -56,7 +56,7 @@ extension StoreRepair {
         return false
     }
 
-    /// Whether there are packs in no index file, and a snapshot refers to something that is in none.
+    /// Whether there are packs in no index file, and a snapshot refers to what is in none.
     func missesContent() throws -> Bool {
         struct Found: Error {}
         let unlisted = try store.index.unlistedPacks(limit: 1).count

@@ -3,9 +3,9 @@ package import Platform
 
 /// Mends what a store cannot be opened without: keys and the config, from another place.
 ///
-/// Neither has a proof in itself of being this store's, and a place that is named as a mirror may be
-/// another repository with the same password. So the key that is used has to open something of the
-/// first place, and a config comes only to a place that the key knows as this store's.
+/// Neither has a proof in itself of being this store's, and a place that is named as a mirror may
+/// be another repository with the same password. So the key that is used has to open something of
+/// the first place, and a config comes only to a place that the key knows as this store's.
 package struct StoreOpening {
     private let places: [any Backend]
     private let password: [UInt8]
