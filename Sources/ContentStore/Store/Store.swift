@@ -111,14 +111,17 @@ package final class Store: Sendable {
                     host: ProcessIdentity.hostName, user: "cistern")
                 try backend.put(ObjectKey(.key, file.name), file.bytes.span)
                 CrashPoint.reached("store-key-put")
-                // Seen once more: where "not there" was an error of the moment, others' are seen
-                // now, and nothing may be written over a store that is there.
-                var keys: [Digest] = []
-                try backend.list(.key) { id, _ in keys.append(id) }
-                guard keys == [file.name] else {
+                // Looked at once more: where "not there" was an error of the moment, nothing may
+                // be written over a store that is there. A listing may lag and lack the new key.
+                var others = false
+                try backend.list(.key) { id, _ in others = others || id != file.name }
+                let size = try backend.size(ObjectKey(.key, file.name))
+                guard !others, size == UInt64(file.bytes.count) else {
                     throw Failure(
-                        .temporary, "the listing of \(backend.location) cannot be relied on",
-                        cause: "it did not have keys that it has now, or lacks a new one",
+                        .temporary, "what \(backend.location) says cannot be relied on",
+                        cause: others
+                            ? "it did not have keys that it has now"
+                            : "it does not have the key that it has just taken",
                         hint: "Run again.")
                 }
             }

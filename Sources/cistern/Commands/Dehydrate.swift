@@ -54,12 +54,11 @@ struct DehydrateCommand: ParsableCommand {
         Interruption.install()
         let network = NetworkTotals()
         let state = try ModuleStates.open(definition.name, configuration)
+        let run = try ManualDehydrate(
+            module: definition, state: state, options: options, list: list, fresh: fresh)
         var (stats, baseline) = try StoreHandle.open(configuration, creating: true)
             .during { handle in
-                let run = ManualDehydrate(
-                    module: definition, state: state, handle: handle, options: options,
-                    list: list, fresh: fresh)
-                let stats = try run.run()
+                let stats = try run.run(handle)
                 _ = try state.keepRuns(configuration.keepRuns)
                 return (stats, try state.baseline())
             }
@@ -113,14 +112,33 @@ struct ManualDehydrate {
 
     let module: ModuleDefinition
     let state: ModuleState
-    let handle: StoreHandle
     let options: Dispatcher.DehydrateOptions
     let list: String?
-    let fresh: Bool
+    private let info: ListInfo
+    private let source: any BatchSource
 
-    func run() throws -> Stats {
-        let definition = try definition()
-        let info = try openList(definition)
+    /// Opens the list, and begins to walk: the key of the store, which is slow to get by design, is
+    /// had meanwhile.
+    init(
+        module: ModuleDefinition, state: ModuleState, options: Dispatcher.DehydrateOptions,
+        list: String?, fresh: Bool
+    ) throws {
+        self.module = module
+        self.state = state
+        self.options = options
+        self.list = list
+        let source = list.map { "list \($0)" } ?? "walk"
+        // What a list is only gone on with if it was begun with the same: options, source, and
+        // snapshot before it.
+        let before = try state.baseline().map { "\($0.key)" } ?? "-"
+        let definition =
+            try StageDefinitions.encode(.dehydrate(options), module)
+            + Array("\n\(source)\n\(before)".utf8)
+        info = try ManualDehydrate.openList(definition, state, fresh: fresh)
+        self.source = try ManualDehydrate.source(info, module, state, list)
+    }
+
+    func run(_ handle: StoreHandle) throws -> Stats {
         let stage = try DehydrateStage(
             module: module.name, root: module.path, state: state,
             session: handle.newSession(), list: info.key,
@@ -134,7 +152,7 @@ struct ManualDehydrate {
         }
         let sink = ListSink(state: state, info: info, onlyFull: true)
         return try StageLoop(
-            stage: stage, source: source(info), sink: try tee(sink),
+            stage: stage, source: source, sink: try tee(sink),
             firstBatch: info.checkpoint.inputChunks, statistics: statistics
         ).run()
     }
@@ -144,19 +162,12 @@ struct ManualDehydrate {
         return TeeSink(sink, StreamSink(try Descriptor.standardOutput(), checkpoint: nil))
     }
 
-    /// What a list is only gone on with if it was begun with the same: options, source, and
-    /// snapshot before it.
-    private func definition() throws(Failure) -> [UInt8] {
-        let before = try state.baseline().map { "\($0.key)" } ?? "-"
-        let source = list.map { "list \($0)" } ?? "walk"
-        return try StageDefinitions.encode(.dehydrate(options), module)
-            + Array("\n\(source)\n\(before)".utf8)
-    }
-
     /// An unfinished list of an earlier dehydrate by hand, or a new one.
-    private func openList(_ definition: [UInt8]) throws -> ListInfo {
+    private static func openList(
+        _ definition: [UInt8], _ state: ModuleState, fresh: Bool
+    ) throws -> ListInfo {
         let unfinished = try state.lists().filter {
-            !$0.finished && $0.key.run.hasPrefix(ManualDehydrate.prefix)
+            !$0.finished && $0.key.run.hasPrefix(prefix)
         }
         for info in unfinished {
             if !fresh && info.definition == definition {
@@ -168,11 +179,13 @@ struct ManualDehydrate {
             try state.dropList(info.key)
         }
         let now = SystemClock().now()
-        let run = "\(ManualDehydrate.prefix)\(now.nanosecondsSinceEpoch)"
+        let run = "\(prefix)\(now.nanosecondsSinceEpoch)"
         return try state.openList(ListKey(run: run, stage: "dehydrate"), definition: definition)
     }
 
-    private func source(_ info: ListInfo) throws -> any BatchSource {
+    private static func source(
+        _ info: ListInfo, _ module: ModuleDefinition, _ state: ModuleState, _ list: String?
+    ) throws -> any BatchSource {
         let after = info.checkpoint.lastPath
         let first = info.checkpoint.inputChunks
         guard let list else {
