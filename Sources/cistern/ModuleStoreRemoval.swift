@@ -154,14 +154,15 @@ struct ModuleStoreRemoval {
             let found = try store.snapshots()
             let others = Set(
                 found.filter { $0.snapshot.module != module }.map {
-                    $0.snapshot.paths.joined(separator: " ")
+                    "\($0.id.short) of \($0.snapshot.paths.joined(separator: " "))"
                 })
             guard others.isEmpty else {
                 throw Failure(
                     .usage,
-                    "\(place.location) is not only module \(module)'s: it has snapshots of "
+                    "\(place.location) is not only module \(module)'s: it has the snapshots "
                         + others.sorted().prefix(5).joined(separator: ", "),
-                    hint: "Nothing was removed. Is its URL right?")
+                    hint: "Nothing was removed. Is the URL right? `restic forget` removes a "
+                        + "snapshot that may go")
             }
             id = id ?? "\(store.id)"
             snapshots.formUnion(found.map(\.id.description))

@@ -22,7 +22,7 @@ struct StoreRepairRun {
         let printer = check.printer
         try StoreOpening(
             places: check.places.all, password: password,
-            stateDirectory: check.configuration.state, dryRun: arguments.dryRun,
+            stateDirectory: check.configuration.storeState, dryRun: arguments.dryRun,
             restoresRemoved: arguments.restoreRemoved,
             report: { printer.print(repair: $0) }
         ).mend()

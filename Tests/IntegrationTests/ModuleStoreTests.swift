@@ -115,6 +115,11 @@ import Testing
         #expect(try fleet.cistern("snapshots", "web").text.contains("web"))
         try judge(fleet, ["mail", "web"])
         try judge(fleet, ["mail", "web"], at: folder()("mirror"))
+        try Damage.flipByte("\(fleet.store)/web/config", at: 20)
+        try fleet.cistern("store", "check", "--repair", "--module", "web")
+        try judge(fleet, ["web"])
+        #expect(entries(fleet.state + "/module-stores/web/quarantine/.store").count >= 1)
+        #expect(!FileManager.default.fileExists(atPath: fleet.state + "/quarantine"))
 
         // And what is about one names it.
         try fleet.cistern("store", "key", "passwd", expecting: 2)
@@ -152,6 +157,13 @@ import Testing
         #expect(check.text.contains("module mail:"), "\(check)")
         #expect(check.text.contains("module web:"), "\(check)")
         #expect(check.text.contains("no damage found"), "\(check)")
+        // What a repair takes out of a store stays with what this host knows of that store.
+        try fleet.cistern("store", "check", "--read-data", "--repair")
+        try judge(fleet, ["mail", "web"])
+        let manager = FileManager.default
+        #expect(manager.fileExists(atPath: fleet.state + "/module-stores/mail/quarantine/.store"))
+        #expect(!manager.fileExists(atPath: fleet.state + "/quarantine"))
+        #expect(!manager.fileExists(atPath: fleet.state + "/stores"))
         removeTree("\(fleet.store)/mail")
         let gone = try fleet.cistern("gc", "--json", expecting: 1)
         #expect(gone.errorText.contains("module mail"), "\(gone)")
