@@ -154,12 +154,12 @@ struct ModuleStoreRemoval {
             let found = try store.snapshots()
             let others = Set(
                 found.filter { $0.snapshot.module != module }.map {
-                    "\($0.id.short) of \($0.snapshot.paths.joined(separator: " "))"
+                    "\($0.snapshot.paths.joined(separator: " ")) (\($0.id.short))"
                 })
             guard others.isEmpty else {
                 throw Failure(
                     .usage,
-                    "\(place.location) is not only module \(module)'s: it has the snapshots "
+                    "\(place.location) is not only module \(module)'s: it has snapshots of "
                         + others.sorted().prefix(5).joined(separator: ", "),
                     hint: "Nothing was removed. Is the URL right? `restic forget` removes a "
                         + "snapshot that may go")
