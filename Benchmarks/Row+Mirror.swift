@@ -85,6 +85,8 @@ extension Row {
                 "--s3-endpoint", server.endpoint, "--s3-env-auth",
             ])
         for (name, value) in server.variables { command.environment[name] = value }
+        // rclone of Debian 12 ends with an error when it is set.
+        command.environment["AWS_CA_BUNDLE"] = .some(nil)
         return command
     }
 }

@@ -29,6 +29,11 @@ package final class Store: Sendable {
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }
 
+    /// How many threads read content: of a store on a network they mostly wait.
+    package var readerThreads: Int {
+        backend.location.hasPrefix("file:") ? processorCount : max(processorCount, 4)
+    }
+
     /// All places that have the store's objects, the primary one first.
     package var copies: [any Backend] { [backend] + mirrors }
 

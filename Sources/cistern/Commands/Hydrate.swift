@@ -75,7 +75,8 @@ struct HydrateCommand: ParsableCommand {
         let root = try SnapshotRoot.find(
             found.snapshot, store: store, reader: BlobReader(store: store))
         let hydrator = Hydrator(
-            store: store, target: target, options: HydrateOptions(delete: delete, verify: verify))
+            store: store, target: target,
+            options: HydrateOptions(delete: delete, verify: verify, threads: store.readerThreads))
         return (found, try hydrator.hydrate(tree: root.subtree, node: root.node))
     }
 
