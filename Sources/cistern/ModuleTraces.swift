@@ -76,18 +76,13 @@ struct ModuleTraces {
         in folder: String, where isWanted: (String) -> Bool
     ) throws(Failure) -> [String] {
         guard Path.kind(folder) != nil else { return [] }
-        var names: [String] = []
+        let names: [[UInt8]]
         do throws(SystemError) {
-            try Descriptor.open(folder, [.readOnly, .directory]).readDirectory { name, _ in
-                var bytes: [UInt8] = []
-                bytes.append(copying: name)
-                let text = String(decoding: bytes, as: UTF8.self)
-                if isWanted(text) { names.append(text) }
-            }
+            names = try Descriptor.open(folder, [.readOnly, .directory]).names()
         } catch {
             throw Failure(.module, "\(folder) cannot be read", cause: error.description)
         }
-        return names.sorted()
+        return names.map { String(decoding: $0, as: UTF8.self) }.filter(isWanted).sorted()
     }
 
     /// Removes the module's lists, checkpoints and journal, those that were put aside as damaged

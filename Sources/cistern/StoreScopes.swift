@@ -61,17 +61,13 @@ enum StoreScopes {
     static func knownModules(_ configuration: Configuration) throws(Failure) -> [String] {
         let folder = configuration.moduleStoresFolder
         guard Path.kind(folder) != nil else { return [] }
-        var names: [String] = []
+        let names: [[UInt8]]
         do throws(SystemError) {
-            try Descriptor.open(folder, [.readOnly, .directory]).readDirectory { name, _ in
-                var bytes: [UInt8] = []
-                bytes.append(copying: name)
-                names.append(printable(bytes))
-            }
+            names = try Descriptor.open(folder, [.readOnly, .directory]).names()
         } catch {
             throw Failure(.module, "\(folder) cannot be read", cause: "\(error)")
         }
-        return names.filter { Path.kind("\(folder)/\($0)/stores") != nil }.sorted()
+        return names.map(printable).filter { Path.kind("\(folder)/\($0)/stores") != nil }.sorted()
     }
 
     /// The modules that have, or may get, a store of their own: those of the configuration, and

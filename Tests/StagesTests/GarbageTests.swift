@@ -86,6 +86,25 @@ import Testing
         #expect(try scene.lost() == [])
     }
 
+    /// Two containers of one host may agree in host name and process number.
+    @Test func anotherOfTheSameNameAndNumberIsNotOurselves() throws {
+        let scene = try GarbageScene()
+        let holder = LockHolder(hostname: "h", pid: 1)
+        func open(_ state: String) throws -> (Store, RepositoryLock) {
+            let store = try Store(
+                backend: scene.memory, password: Workbench.password,
+                stateDirectory: scene.folder(state), holder: holder)
+            return (store, try store.lock(session: StoreSession.newName()))
+        }
+        let (first, lock) = try open("one")
+        #expect(try first.lockCensus().entries.isEmpty)
+        let (second, other) = try open("two")
+        #expect(try first.lockCensus().entries.map(\.id) == [other.id])
+        #expect(try second.lockCensus().entries.map(\.id) == [lock.id])
+        try other.release()
+        try lock.release()
+    }
+
     /// A listing of no snapshots is more likely a lost folder than what somebody wants.
     @Test func aStoreWithoutSnapshotsIsNotEmptied() throws {
         let scene = try scene()
@@ -98,6 +117,14 @@ import Testing
             #expect(failure?.hint?.contains("--empty") == true)
             scene.unlock()
         }
+        #expect(try scene.packs().all == packs)
+        // Nor when the index files are lost too, and a new host knows nothing of the packs.
+        let index = scene.memory.objects.filter { $0.key.kind == .index }
+        for key in index.keys { scene.memory.damage(key, nil) }
+        let failure = #expect(throws: Failure.self) { try scene.collect("d") }
+        #expect(failure?.kind == .unhealthy)
+        scene.unlock()
+        for (key, bytes) in index { scene.memory.damage(key, bytes) }
         #expect(try scene.packs().all == packs)
         let options = GarbageOptions(
             grace: 0, limits: GarbageLimits(maxUnused: 0), mayEmpty: true)

@@ -190,6 +190,16 @@ import Testing
         try expectGone(scene, "")
     }
 
+    /// Who may not list versions is told before anything is removed.
+    @Test func withoutTheRightToListVersionsNothingGoes() throws {
+        let scene = try scene()
+        let before = scene.memory.objects.keys.filter { $0.kind != .lock }
+        let refusing = VersionedMemory(scene.memory, refuses: true)
+        let failure = #expect(throws: Failure.self) { try obliterate(scene, on: refusing) }
+        #expect(failure?.description.contains("ListBucketVersions") == true)
+        #expect(Set(scene.memory.objects.keys.filter { $0.kind != .lock }) == Set(before))
+    }
+
     /// Dies after each change, in turn; running again finishes the work.
     @Test func deathAtEachChange() throws {
         var changes = 0
@@ -268,7 +278,13 @@ final class VersionedMemory: ForwardingBackend, VersionedBackend {
     let base: MemoryBackend
     let removedObjects = Monitor<Set<ObjectKey>>([])
 
-    init(_ base: MemoryBackend) { self.base = base }
+    /// Whether versions may not be listed.
+    private let refuses: Bool
+
+    init(_ base: MemoryBackend, refuses: Bool = false) {
+        self.base = base
+        self.refuses = refuses
+    }
 
     func remove(_ key: ObjectKey) throws(BackendError) {
         try base.remove(key)
@@ -278,6 +294,7 @@ final class VersionedMemory: ForwardingBackend, VersionedBackend {
     func objectVersions(
         _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void
     ) throws(BackendError) {
+        if refuses { throw .refused(nil, cause: "ListBucketVersions: 403 AccessDenied") }
         for key in removedObjects.with({ $0 }) where key.kind == kind {
             try each(ObjectVersion(key: key, name: "1"))
         }

@@ -96,11 +96,11 @@ package final class GarbageCollector {
     private func checkNotEmptied(_ survey: PackSurvey) throws {
         guard report.snapshots == 0, !options.mayEmpty else { return }
         let old = survey.uses.count { !$0.isYoung }
-        let marked = try store.index.marks().count
-        guard old + marked > 0 else { return }
+        let others = try store.index.marks().count + store.index.orphans().count
+        guard old + others > 0 else { return }
         throw Failure(
             .unhealthy, "nothing is collected: the store \(store.backend.location) has no snapshot",
-            cause: "all of it would go, \(old + marked) packs",
+            cause: "all of it would go, \(old + others) packs",
             hint: "If all that was stored is to go, say --empty.")
     }
 

@@ -3,6 +3,17 @@ internal import Glibc
 
 /// Calls on an open directory. None follows a symlink in the last component.
 extension Descriptor {
+    /// The names of all entries but `.` and `..`, in the directory's own order.
+    package func names() throws(SystemError) -> [[UInt8]] {
+        var names: [[UInt8]] = []
+        try readDirectory { bytes, _ in
+            var copy: [UInt8] = []
+            copy.append(copying: bytes)
+            names.append(copy)
+        }
+        return names
+    }
+
     /// Calls `each` for every entry but `.` and `..`, in the directory's own order, with the name
     /// and the kind where the file system tells it (DT_UNKNOWN gives nil).
     package func readDirectory(

@@ -53,12 +53,6 @@ package enum TreeRemoval {
     ) throws(SystemError) -> Level {
         let directory = OpenDirectory(
             try parent.descriptor.open(name, [.readOnly, .directory, .noFollow]))
-        var names: [[UInt8]] = []
-        try directory.descriptor.readDirectory { bytes, _ in
-            var copy: [UInt8] = []
-            copy.append(copying: bytes)
-            names.append(copy)
-        }
-        return Level(directory, name, names)
+        return Level(directory, name, try directory.descriptor.names())
     }
 }

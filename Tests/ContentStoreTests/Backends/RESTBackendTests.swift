@@ -48,6 +48,63 @@ extension RcloneServer {
         ObjectKey(kind, SHA256Hasher.hash(bytes.span))
     }
 
+    /// A server that has the config, and answers 404 to all else; to everything, once it is `away`.
+    private func amnesiac(_ away: Monitor<Bool>) throws -> RESTBackend {
+        let server = try LocalServer { request in
+            guard request.path.hasSuffix("/config"), !away.with({ $0 }) else {
+                return LocalServer.Answer(404)
+            }
+            return LocalServer.Answer(200, request.method == "HEAD" ? "" : "sealed")
+        }
+        let place = try RESTLocation.parse(server.url + "/repo", variable: { _ in nil })
+        return RESTBackend(place, client: HTTPClient(HTTPOptions()))
+    }
+
+    /// rclone answers 404 to every failure: a place whose config was there is away then.
+    @Test(arguments: [false, true]) func notThereIsBelievedBesideTheConfig(isAway: Bool) throws {
+        let away = Monitor(false)
+        let backend = try amnesiac(away)
+        #expect(try backend.get(.config, limit: 100) == Array("sealed".utf8))
+        away.with { $0 = isAway }
+        let key = key(.snapshot, [1])
+        var listed = 0
+        let calls: [() throws -> Void] = [
+            { try backend.list(.snapshot) { _, _ in listed += 1 } },
+            {
+                let size = try backend.size(key)
+                #expect(size == nil)
+            },
+            { try backend.remove(key) },
+            {
+                do throws(BackendError) {
+                    _ = try backend.get(key, limit: 10)
+                } catch {
+                    guard case .missing = error else { throw error }
+                }
+            },
+        ]
+        for (number, call) in calls.enumerated() {
+            let result = Result { try call() }
+            guard isAway else {
+                #expect(throws: Never.self, "call \(number)") { try result.get() }
+                continue
+            }
+            guard case .failure(let error) = result,
+                case .temporary? = error as? BackendError
+            else {
+                Issue.record("call \(number): \(result)")
+                continue
+            }
+        }
+        #expect(listed == 0)
+        // There is no store without keys.
+        let error = #expect(throws: BackendError.self) { try backend.list(.key) { _, _ in } }
+        guard case .temporary = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
     /// A server that only appends takes new objects, takes the same once more, lets locks go, and
     /// refuses the rest.
     @Test(.enabled(if: RcloneServer.isThere)) func aServerThatOnlyAppends() throws {

@@ -204,6 +204,29 @@ final class SetClock: WallClock {
         try lock.release()
     }
 
+    /// One answer that says a lock is not there is not enough to give it up.
+    @Test func aLockThatIsListedIsNotLost() throws {
+        let place = Forgetful(base: backend)
+        let lock = try RepositoryLock.take(
+            place, key: key, owner: owner, journal: journal, options: options())
+        try lock.refresh()
+        try lock.check()
+        #expect(locks.count == 1)
+        try lock.release()
+        #expect(locks.isEmpty)
+    }
+
+    /// Says of every lock that it is not there, when asked for it alone.
+    private final class Forgetful: ForwardingBackend {
+        let base: MemoryBackend
+
+        init(base: MemoryBackend) { self.base = base }
+
+        func size(_ key: ObjectKey) throws(BackendError) -> UInt64? {
+            key.kind == .lock ? nil : try base.size(key)
+        }
+    }
+
     @Test func theThreadRefreshes() throws {
         var options = options()
         options.refreshInterval = 0.001

@@ -48,6 +48,40 @@ import Testing
         #expect(backend.base.objects == before)
     }
 
+    /// A place that answered "not there" to everything for a moment, and has a store.
+    @Test func nothingIsMadeOverAStoreThatWasNotSeen() throws {
+        let place = Blinking()
+        try create(place)
+        let before = place.base.objects
+        place.blind.with { $0 = true }
+        let failure = #expect(throws: Failure.self) { try create(place) }
+        #expect(failure?.kind == .temporary, "\(String(describing: failure))")
+        for (key, bytes) in before { #expect(place.base.objects[key] == bytes, "\(key)") }
+        place.blind.with { $0 = false }
+        let folder = try TemporaryFolder("creation")
+        _ = try StoreBench.open(place, state: folder("state"))
+    }
+
+    /// Sees nothing until something is written.
+    private final class Blinking: ForwardingBackend {
+        let base = MemoryBackend()
+        let blind = Monitor(false)
+
+        func size(_ key: ObjectKey) throws(BackendError) -> UInt64? {
+            blind.with { $0 } ? nil : try base.size(key)
+        }
+
+        func list(
+            _ kind: ObjectKind, _ each: (_ id: Digest, _ size: UInt64) throws(BackendError) -> Void
+        ) throws(BackendError) {
+            if !blind.with({ $0 }) { try base.list(kind, each) }
+        }
+
+        func willCall(_ call: BackendCall, _ key: ObjectKey?) throws(BackendError) {
+            if call == .put { blind.with { $0 = false } }
+        }
+    }
+
     /// Whoever has another password made this: it is not ours to finish.
     @Test func aKeyForAnotherPasswordIsLeftAlone() throws {
         let backend = try halfMade()

@@ -12,11 +12,13 @@ import Testing
     static let key = ObjectKey(.index, id)
 
     func backend(
-        _ server: LocalServer, region: String? = nil, keys: S3CredentialSource? = nil
+        _ server: LocalServer, region: String? = nil, keys: S3CredentialSource? = nil,
+        path: String = "b/p"
     ) throws -> S3Backend {
         var options = BackendOptions()
         options.s3.region = region
-        guard case .s3(let location) = try BackendURL.parse("s3:\(server.url)/b/p", in: "/") else {
+        guard case .s3(let location) = try BackendURL.parse("s3:\(server.url)/\(path)", in: "/")
+        else {
             throw TestError("no S3 URL")
         }
         let fixed = S3CredentialSource(profile: nil) { name in
@@ -127,6 +129,57 @@ import Testing
         let fixed = try backend(server)
         let error = #expect(throws: BackendError.self) { try fixed.get(Self.key, limit: 1) }
         #expect(error?.failure(at: "x").hint?.contains("session") == true)
+    }
+
+    /// A page of a listing of everything below `p/`.
+    func objects(_ names: [String], next: String?) -> Answer {
+        let keys = names.map { "<Contents><Key>p/\($0)</Key><Size>1</Size></Contents>" }
+        return Answer(
+            200,
+            "<ListBucketResult><IsTruncated>\(next != nil)</IsTruncated>"
+                + (next.map { "<NextContinuationToken>\($0)</NextContinuationToken>" } ?? "")
+                + keys.joined() + "</ListBucketResult>")
+    }
+
+    /// One listing of all ends before the snapshots, where the server lists in order.
+    @Test(arguments: [
+        // In order: the second page is not asked for.
+        (["config", "index", "locks", "snapshots"], ["snapshots"], true, 1, 3),
+        // Not in order: index files may come on any page.
+        (["locks", "config", "snapshots"], ["index"], true, 2, 3),
+        (["config", "index"], ["keys", "locks"], true, 2, 4),
+        // Something else lies in the bucket, perhaps very much of it.
+        (["config", "index"], ["other"], false, 2, 2),
+    ]) func oneListingOfAll(
+        _ first: [String], _ second: [String], _ isWhole: Bool, _ requests: Int, _ count: Int
+    ) throws {
+        @Sendable func names(_ kinds: [String]) -> [String] {
+            kinds.map { $0 == "config" ? $0 : "\($0)/\(Self.id)" }
+        }
+        let server = try LocalServer { request in
+            request.path.contains("continuation-token")
+                ? self.objects(names(second), next: nil)
+                : self.objects(names(first), next: "t")
+        }
+        var found: [ObjectKey] = []
+        #expect(try backend(server).listTogether { key, _ in found.append(key) } == isWhole)
+        #expect(server.requests.count == requests)
+        #expect(found.count == count && !found.contains { $0.kind == .snapshot }, "\(found)")
+    }
+
+    /// Names are decoded only where the server says that it has encoded them.
+    @Test(arguments: [("p+q", ""), ("p%2Bq", "<EncodingType>url</EncodingType>")])
+    func namesAreAsTheServerSays(_ prefix: String, _ encoding: String) throws {
+        let server = try LocalServer { _ in
+            Answer(
+                200,
+                "<ListBucketResult>\(encoding)<IsTruncated>false</IsTruncated><Contents>"
+                    + "<Key>\(prefix)/index/\(Self.id)</Key><Size>1</Size></Contents>"
+                    + "</ListBucketResult>")
+        }
+        var found: [Digest] = []
+        try backend(server, path: "b/p+q").list(.index) { id, _ in found.append(id) }
+        #expect(found == [Self.id])
     }
 
     func page(_ names: [String], next: String? = nil, truncated: Bool? = nil) -> Answer {
