@@ -255,7 +255,7 @@ enum StoreAccess {
     /// Not when this state has worked with a store, unless it is a folder that somebody made: a
     /// bucket without a store says nothing about what its owner wants.
     static func mayBeNew(_ configuration: Configuration, _ backend: any Backend) -> Bool {
-        !isKnown(configuration) || backend.location.hasPrefix("file:")
+        !isKnown(configuration) || backend.isLocal
     }
 
     /// Whether there is a store at any of its places, for a state that has not worked with it.

@@ -33,12 +33,12 @@ final class ObjectScrub {
     private static let goneLimit = 100_000
 
     init(
-        place: any Backend, state: ScrubState, threads: Int, clock: any WallClock,
+        place: any Backend, state: ScrubState, threads: Int?, clock: any WallClock,
         reads: @escaping @Sendable (ObjectKind) -> Bool = { _ in true }
     ) {
         self.place = place
         self.state = state
-        self.threads = threads
+        self.threads = threads ?? place.readerThreads
         self.clock = clock
         self.reads = reads
     }

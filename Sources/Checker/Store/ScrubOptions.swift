@@ -8,16 +8,17 @@ package struct ScrubOptions: Sendable {
     package var maxDuration: Double?
     /// Forget what earlier checks found good.
     package var forgets: Bool
-    package var threads: Int
+    /// Nil: as many as the place is worth.
+    package var threads: Int?
 
     package init(
         selection: ScrubSelection, maxDuration: Double? = nil, forgets: Bool = false,
-        threads: Int = processorCount
+        threads: Int? = nil
     ) {
         self.selection = selection
         self.maxDuration = maxDuration
         self.forgets = forgets
-        self.threads = max(1, threads)
+        self.threads = threads
     }
 
     /// When a run that begins now ends, on the monotonic clock.

@@ -21,13 +21,11 @@ package struct StoreCheckOptions: Sendable {
     }
 
     /// A check of everything, or of all but the content of packs.
-    package init(readData: Bool, threads: Int = processorCount) {
+    package init(readData: Bool, threads: Int? = nil) {
         self.init(
             level: readData ? .deep : nil,
             scrub: ScrubOptions(selection: ScrubSelection(level: .deep), threads: threads))
     }
-
-    var threads: Int { scrub.threads }
 }
 
 /// Checks a whole store, Cistern's or restic's: index files, packs, snapshots, trees, and that
@@ -89,7 +87,7 @@ package final class StoreCheck {
         // Opening the store has proven it.
         try state.record([ScrubResult(.config, .deep, .good)], at: store.clock.now())
         let scrub = ObjectScrub(
-            place: store.backend, state: state, threads: options.threads, clock: store.clock,
+            place: store.backend, state: state, threads: options.scrub.threads, clock: store.clock,
             // Index files and snapshots are read below, whatever is due.
             reads: { $0 != .index && $0 != .snapshot })
         if options.readsObjects { try scrub.select(options.scrub.selection) }

@@ -19,8 +19,10 @@ extension StoreCheck {
             }.filter { !unreadable.contains($0.key) }
         var rest = files[...].filter { known.contains($0) }[...]
         let store = store
+        // Each holds a whole file, so that more would cost memory.
+        let threads = options.scrub.threads ?? processorCount
         try orderedMap(
-            threads: options.threads, window: options.threads * 2, name: "index",
+            threads: threads, window: threads * 2, name: "index",
             makeWorker: { _ in
                 let sealer = Sealer(key: store.key)
                 return { _, id in try StoreCheck.read(indexFile: id, store, sealer) }

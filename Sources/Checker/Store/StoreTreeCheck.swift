@@ -7,7 +7,8 @@ extension StoreCheck {
         guard options.walksTrees else { return }
         result.snapshots = ids.count
         let trees = try StoreTreeCheck(store: store, problems: problems, deadline: deadline)
-        let threads = (0..<options.threads).map { index in
+        let count = options.scrub.threads ?? store.backend.readerThreads
+        let threads = (0..<count).map { index in
             DedicatedThread(name: "tree-\(index)") { trees.work() }
         }
         let sealer = Sealer(key: store.key)

@@ -1,6 +1,12 @@
 package import Platform
 
 extension Backend {
+    /// Whether it is a folder of this machine: others cost a way over a network for each call.
+    package var isLocal: Bool { location.hasPrefix("file:") }
+
+    /// How many threads read objects and work on them: of a network's some always wait.
+    package var readerThreads: Int { isLocal ? processorCount : max(processorCount, 4) }
+
     /// The file's bytes in memory: for backends that keep objects there anyway.
     package func put(
         _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64

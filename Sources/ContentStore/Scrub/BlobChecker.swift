@@ -30,9 +30,23 @@ final class PackWindow {
 
     /// Bytes from the end of the pack, out of order.
     func tail(_ range: Range<UInt64>) throws(Failure) -> [UInt8] {
-        var tail: [UInt8] = []
-        try read(range, into: &tail)
-        return tail
+        // A small pack is read once, its end included.
+        if let pack, pack.size <= step, bytes.isEmpty {
+            do throws(Failure) {
+                try read(0..<pack.size, into: &bytes)
+            } catch {
+                guard error.kind == .store else { throw error }
+                bytes.removeAll(keepingCapacity: true)
+            }
+        }
+        guard start == 0, range.upperBound <= UInt64(bytes.count) else { return try part(range) }
+        return Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+    }
+
+    private func part(_ range: Range<UInt64>) throws(Failure) -> [UInt8] {
+        var part: [UInt8] = []
+        try read(range, into: &part)
+        return part
     }
 
     /// Calls `body` with the bytes `range`, which must not begin before an earlier one.
@@ -43,7 +57,7 @@ final class PackWindow {
     ) throws(Failure) -> R {
         // Once a part cannot be read, each blob is tried on its own.
         guard failure == nil else {
-            let part = try tail(range)
+            let part = try part(range)
             return try body(part.span)
         }
         var bytes: [UInt8] = []

@@ -35,10 +35,8 @@ package enum ObjectProblem: Error, Sendable {
 
 /// How much is read from a place at once.
 enum ReadStep {
-    /// Large enough for a disk and small enough for a processor's cache, or one request a pack.
-    static func bytes(of place: any Backend) -> Int {
-        place.location.hasPrefix("file:") ? 1 << 20 : 20 << 20
-    }
+    /// Large enough for a disk and small enough for a processor's cache, or few requests a pack.
+    static func bytes(of place: any Backend) -> Int { place.isLocal ? 1 << 20 : 8 << 20 }
 }
 
 /// Hashes objects of a place as they are stored, with buffers that are reused.

@@ -23,24 +23,23 @@ package final class BlobReader {
     private let hasher = SHA256Hasher()
     private var buffer: [UInt8] = []
     private var opened: [UInt8] = []
-    private var ahead = BlobsAhead()
-    private var aheadType = BlobType.data
+    private let ahead: BlobsAhead
 
     /// Makes a reader of `store`.
     package init(store: Store) {
         self.store = store
         sealer = Sealer(key: store.key)
+        ahead = BlobsAhead(store: store)
     }
 
-    /// Fetches the small ones of the blobs that are read next, in few long reads.
+    /// Begins to fetch the blobs that are read next, list after list, in few long reads.
     ///
-    /// Takes up to 8 MiB, until the next call. Each blob is verified when it is read, and one that
+    /// Takes up to 4 MiB, until the next call. Each blob is verified when it is read, and one that
     /// could not be fetched or is damaged is then read as if this had not been called.
     ///
     /// - Throws: `Failure` when the index cannot be asked.
-    package func readAhead(_ ids: [Digest], _ type: BlobType) throws(Failure) {
-        aheadType = type
-        try ahead.fetch(ids, type, from: store)
+    package func readAhead(_ lists: [[Digest]], _ type: BlobType) throws(Failure) {
+        try ahead.expect(lists, type)
     }
 
     /// Appends the content of a blob to `output`.
@@ -50,9 +49,8 @@ package final class BlobReader {
     package func read(
         _ id: Digest, _ type: BlobType, into output: inout [UInt8]
     ) throws(Failure) {
-        if type == aheadType, let (range, location) = ahead.place(of: id) {
+        if let (bytes, range, location) = try ahead.blob(id, type) {
             let start = output.count
-            let bytes = ahead.bytes
             do throws(Failure) {
                 try open(bytes.span.extracting(range), id, location, into: &output)
                 return

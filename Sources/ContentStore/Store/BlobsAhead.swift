@@ -1,76 +1,133 @@
 internal import Platform
 
-/// The sealed bytes of the small blobs that are read next, fetched in few long reads.
+/// The sealed bytes of blobs that are read next, fetched before they are asked for, in few long
+/// reads.
 ///
 /// Files of one directory lie side by side in a pack: reading their blobs one by one costs more
-/// than the bytes do.
-struct BlobsAhead {
-    /// Bytes kept at a time.
-    private static let sizeLimit = 8 << 20
-    /// Larger blobs are read alone: with them the number of reads does not matter.
-    static let blobLimit = 1 << 20
+/// than the bytes do. They come in windows; of a store on a network the next windows are under way
+/// while one is used. Not for use by two threads at once.
+final class BlobsAhead {
+    /// Stored bytes of one window.
+    static let windowSize = 2 << 20
+    /// Blobs of one window: without content they have to end as well.
+    private static let windowCount = 1024
+    /// Windows at a time: the one that is used, and those behind it.
+    private static let windowLimit = 2
+    /// On a disk larger blobs are read alone: with them the number of reads does not matter.
+    static let blobLimitOnDisk = 1 << 20
     /// Bytes that nobody asked for, read to save a further read.
     private static let gapLimit: UInt64 = 32 << 10
+    /// Blobs that are looked up in the index at once.
+    private static let lookupCount = 256
 
     private struct Place {
+        var fetch: RangeFetcher.Fetch
         var start: Int
         var location: BlobLocation
     }
 
-    private var places: [Digest: Place] = [:]
-    private(set) var bytes: [UInt8] = []
+    private typealias Window = [Digest: Place]
 
-    /// Where the blob's sealed bytes are in `bytes`, and what the index says of it.
-    func place(of id: Digest) -> (range: Range<Int>, location: BlobLocation)? {
-        guard let place = places[id] else { return nil }
-        return (
-            place.start..<(place.start + Int(place.location.storedLength)), place.location
-        )
+    private let store: Store
+    private let blobLimit: Int
+    private var type = BlobType.data
+    /// What was not looked up yet, last first.
+    private var expected: [ArraySlice<Digest>] = []
+    private var found: ArraySlice<(id: Digest, location: BlobLocation)> = []
+    private var windows: [Window] = []
+
+    init(store: Store) {
+        self.store = store
+        blobLimit = store.backend.isLocal ? BlobsAhead.blobLimitOnDisk : BlobsAhead.windowSize
     }
 
-    /// Forgets what it has.
-    mutating func removeAll() {
-        places.removeAll(keepingCapacity: true)
-        bytes.removeAll(keepingCapacity: true)
-    }
-
-    /// Fetches what can be had of `ids`.
+    /// Begins to fetch what is read next, in this order, and forgets what was expected before.
     ///
-    /// What cannot be read is left out without a word: whoever reads the blob alone is told.
-    mutating func fetch(_ ids: [Digest], _ type: BlobType, from store: Store) throws(Failure) {
-        removeAll()
+    /// - Throws: `Failure` when the index cannot be asked.
+    func expect(_ lists: [[Digest]], _ type: BlobType) throws(Failure) {
+        self.type = type
+        expected = lists.reversed().map { $0[...] }
+        found = []
+        windows.removeAll(keepingCapacity: true)
+        try fill()
+    }
+
+    /// A blob that was expected: the bytes that it is in, where, and what the index says of it;
+    /// nil for others, and for what could not be read.
+    func blob(
+        _ id: Digest, _ type: BlobType
+    ) throws(Failure) -> (bytes: [UInt8], range: Range<Int>, location: BlobLocation)? {
+        guard type == self.type, let number = windows.firstIndex(where: { $0[id] != nil })
+        else { return nil }
+        if number > 0 {
+            windows.removeFirst(number)
+            try fill()
+        }
+        guard let place = windows[0][id], let bytes = place.fetch.wait() else { return nil }
+        let end = place.start + Int(place.location.storedLength)
+        return (bytes, place.start..<end, place.location)
+    }
+
+    private func fill() throws(Failure) {
+        while windows.count < BlobsAhead.windowLimit, let window = try next() {
+            windows.append(window)
+        }
+    }
+
+    /// The next window, on its way; nil at the end of what is expected.
+    private func next() throws(Failure) -> Window? {
         var wanted: [(id: Digest, location: BlobLocation)] = []
         var size = 0
-        for (id, location) in zip(ids, try store.index.firstLocations(ids, type)) {
-            guard let location, Int(location.storedLength) <= BlobsAhead.blobLimit else { continue }
-            size += Int(location.storedLength)
-            guard size <= BlobsAhead.sizeLimit else { break }
-            wanted.append((id, location))
+        while wanted.count < BlobsAhead.windowCount, let blob = try nextFound() {
+            size += Int(blob.location.storedLength)
+            if size > BlobsAhead.windowSize, !wanted.isEmpty { break }
+            wanted.append(blob)
+            found.removeFirst()
         }
+        guard !wanted.isEmpty else { return nil }
         wanted.sort {
             ($0.location.pack, $0.location.offset) < ($1.location.pack, $1.location.offset)
         }
-        var first = 0
-        while first < wanted.count {
-            let pack = wanted[first].location.pack
-            let start = wanted[first].location.offset
+        var window = Window(minimumCapacity: wanted.count)
+        var rest = wanted[...]
+        while let first = rest.first?.location {
+            let start = first.offset
             var end = start
-            var next = first
-            while next < wanted.count, wanted[next].location.pack == pack,
-                wanted[next].location.offset <= end + BlobsAhead.gapLimit
-            {
-                let location = wanted[next].location
-                end = max(end, location.offset + UInt64(location.storedLength))
-                next += 1
+            let run = rest.prefix { blob in
+                guard blob.location.pack == first.pack,
+                    blob.location.offset <= end + BlobsAhead.gapLimit
+                else { return false }
+                end = max(end, blob.location.offset + UInt64(blob.location.storedLength))
+                return true
             }
-            let base = bytes.count
-            if (try? store.backend.read(ObjectKey(.pack, pack), start..<end, into: &bytes)) != nil {
-                for (id, location) in wanted[first..<next] {
-                    places[id] = Place(
-                        start: base + Int(location.offset - start), location: location)
-                }
+            let fetch = store.fetcher.fetch(first.pack, start..<end)
+            for (id, location) in run {
+                window[id] = Place(
+                    fetch: fetch, start: Int(location.offset - start), location: location)
             }
-            first = next
+            rest = rest[run.endIndex...]
         }
+        return window
+    }
+
+    /// The next blob that is worth fetching, which stays the next one.
+    private func nextFound() throws(Failure) -> (id: Digest, location: BlobLocation)? {
+        while found.isEmpty {
+            var ids: [Digest] = []
+            while ids.count < BlobsAhead.lookupCount, let list = expected.popLast() {
+                let taken = list.prefix(BlobsAhead.lookupCount - ids.count)
+                ids += taken
+                let rest = list[taken.endIndex...]
+                if !rest.isEmpty { expected.append(rest) }
+            }
+            if ids.isEmpty { return nil }
+            found =
+                zip(ids, try store.index.firstLocations(ids, type)).compactMap {
+                    (id, location) in
+                    guard let location, Int(location.storedLength) <= blobLimit else { return nil }
+                    return (id, location)
+                }[...]
+        }
+        return found.first
     }
 }

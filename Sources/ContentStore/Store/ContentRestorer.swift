@@ -13,10 +13,9 @@ package final class ContentRestorer {
         reader = BlobReader(store: store)
     }
 
-    /// Fetches the small ones of the blobs that are written next, in few long reads: see
-    /// `BlobReader.readAhead`.
-    package func readAhead(_ ids: [Digest]) throws(Failure) {
-        try reader.readAhead(ids, .data)
+    /// Begins to fetch what is written next, content after content: see `BlobReader.readAhead`.
+    package func readAhead(_ contents: [[Digest]]) throws(Failure) {
+        try reader.readAhead(contents, .data)
     }
 
     /// Writes the content `ids` to an empty open file.

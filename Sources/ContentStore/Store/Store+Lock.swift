@@ -30,7 +30,7 @@ extension Store {
         var options = LockOptions()
         options.clock = clock
         // The pause between writing a lock and looking again is for stores whose listings lag.
-        if place.location.hasPrefix("file:") { options.settleSeconds = 0 }
+        if place.isLocal { options.settleSeconds = 0 }
         return try RepositoryLock.take(
             place, key: key, exclusive: exclusive,
             owner: LockOwner(

@@ -54,7 +54,7 @@ extension Store {
     private static func open(
         _ backend: any Backend, _ password: [UInt8], _ folder: String
     ) throws(Failure) -> Opened {
-        guard !backend.location.hasPrefix("file:"),
+        guard !backend.isLocal,
             let sealed = try? backend.get(ObjectKey.config, limit: 1 << 20)
         else { return try open(keysOf: backend, configOf: backend, password, keep: { _ in }) }
         let kept = "\(folder)/\(SHA256Hasher.hash(sealed.span)).key"

@@ -25,14 +25,14 @@ package final class Store: Sendable {
     package let clock: any WallClock
     /// What `proveKey` has yet to prove.
     let keptKey: Monitor<KeptKey?>
+    /// Reads packs ahead of those who need them.
+    let fetcher: RangeFetcher
+
+    /// Ranges that are read at the same time from a network.
+    private static let fetchThreads = 8
 
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }
-
-    /// How many threads read content: of a store on a network they mostly wait.
-    package var readerThreads: Int {
-        backend.location.hasPrefix("file:") ? processorCount : max(processorCount, 4)
-    }
 
     /// All places that have the store's objects, the primary one first.
     package var copies: [any Backend] { [backend] + mirrors }
@@ -60,6 +60,7 @@ package final class Store: Sendable {
         key = opened.key
         configuration = opened.configuration
         keptKey = Monitor(opened.kept)
+        fetcher = RangeFetcher(backend, threads: backend.isLocal ? 0 : Store.fetchThreads)
         let seed = Array("cistern chunker 1".utf8) + key.bytes
         chunker = Chunker(key: SHA256Hasher.hash(seed.span).bytes)
         self.stateDirectory = stateDirectory

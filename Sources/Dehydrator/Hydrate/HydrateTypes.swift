@@ -8,9 +8,10 @@ package struct HydrateOptions: Sendable {
     package var delete: Bool
     /// Hash files that look the same instead of trusting size and time.
     package var verify: Bool
-    package var threads: Int
+    /// Nil: as many as the store's place is worth.
+    package var threads: Int?
 
-    package init(delete: Bool = false, verify: Bool = false, threads: Int = processorCount) {
+    package init(delete: Bool = false, verify: Bool = false, threads: Int? = nil) {
         self.delete = delete
         self.verify = verify
         self.threads = threads

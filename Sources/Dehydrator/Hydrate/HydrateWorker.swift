@@ -7,17 +7,19 @@ internal import Stages
 ///
 /// Not for use by two threads at once.
 final class HydrateWorker {
-    /// Files up to this size are read together with their neighbours.
+    /// On a disk files up to this size are read together with their neighbours; over a network all.
     private static let smallFile: UInt64 = 1 << 20
 
     private let directories: DirectoryCursor
     private let restorer: ContentRestorer
     private let verifier: ContentVerifier?
+    private let aheadLimit: UInt64
 
     init(store: Store, target: String, verify: Bool) throws {
         directories = try DirectoryCursor(root: target)
         restorer = ContentRestorer(store: store)
         verifier = verify ? ContentVerifier(store: store) : nil
+        aheadLimit = store.backend.isLocal ? HydrateWorker.smallFile : .max
     }
 
     /// Makes some files.
@@ -34,33 +36,28 @@ final class HydrateWorker {
             for node in files.nodes { result.fail(files.path(node), node, error) }
             return result
         }
-        do {
-            try readAhead(missing)
-        } catch {
-            for node in missing { result.fail(files.path(node), node, error) }
-            return result
-        }
         let maker = FileMaker(restorer, in: directory)
-        for node in missing {
+        var isAhead = false
+        for (number, node) in missing.enumerated() {
             do {
+                if !isAhead { try readAhead(missing[number...]) }
+                isAhead = true
                 let made = try maker.make(node)
                 result.bytes += made.bytes
                 result.files += 1
                 if let problem = made.problem { result.fail(files.path(node), problem) }
             } catch {
                 result.fail(files.path(node), node, error)
+                // What is ahead begins with the rest of this file.
+                isAhead = false
             }
         }
         return result
     }
 
-    private func readAhead(_ nodes: [TreeNode]) throws(Failure) {
-        var ids: [Digest] = []
-        ids.reserveCapacity(nodes.count)
-        for node in nodes where node.size <= HydrateWorker.smallFile {
-            if let content = node.content { ids += content }
-        }
-        try restorer.readAhead(ids)
+    private func readAhead(_ nodes: ArraySlice<TreeNode>) throws(Failure) {
+        try restorer.readAhead(
+            nodes.lazy.filter { $0.size <= self.aheadLimit }.compactMap(\.content))
     }
 
     /// The files that have to be written; of those that are there only the metadata is set.

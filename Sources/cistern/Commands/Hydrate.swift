@@ -76,7 +76,7 @@ struct HydrateCommand: ParsableCommand {
             found.snapshot, store: store, reader: BlobReader(store: store))
         let hydrator = Hydrator(
             store: store, target: target,
-            options: HydrateOptions(delete: delete, verify: verify, threads: store.readerThreads))
+            options: HydrateOptions(delete: delete, verify: verify))
         return (found, try hydrator.hydrate(tree: root.subtree, node: root.node))
     }
 

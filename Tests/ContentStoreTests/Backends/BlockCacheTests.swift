@@ -148,7 +148,7 @@ import Testing
                 }
             })
         let reader = BlobReader(store: bench.store)
-        try reader.readAhead(ids, .data)
+        try reader.readAhead([ids], .data)
         for (id, blob) in zip(ids, blobs) {
             var output: [UInt8] = []
             try reader.read(id, .data, into: &output)

@@ -157,7 +157,7 @@ import Testing
 
     private func readBack(_ store: Store, _ scene: Scene, _ name: Comment) throws {
         let reader = BlobReader(store: store)
-        try reader.readAhead(Array(scene.contents.keys), .data)
+        try reader.readAhead([Array(scene.contents.keys)], .data)
         for (id, content) in scene.contents {
             // What another host has just stored may not be in the index yet.
             guard try !store.index.allLocations(id, .data).isEmpty else { continue }

@@ -115,7 +115,12 @@ extension S3Backend: VersionedBackend {
         do throws(BackendError) {
             return try page("", query, root: "ListMultipartUploadsResult")
         } catch {
-            if case .refused(_, let cause, _) = error, cause.contains(": 501") { return nil }
+            // rclone's server says that there is no such upload where there is none at all.
+            if case .refused(_, let cause, _) = error,
+                cause.contains(": 501") || cause.contains(": 404 NoSuchUpload")
+            {
+                return nil
+            }
             throw error
         }
     }

@@ -229,7 +229,7 @@ import Testing
 
     @Test(
         arguments: [
-            (200, nil, false), (206, nil, false), (206, "bytes 0-3/4", false),
+            (200, nil, false), (200, "bytes 0-3/4", false), (200, "bytes 2-5/9", nil), (206, nil, false), (206, "bytes 0-3/4", false),
             (206, "bytes 2-5/4", true), (206, "bytes 2-4/5", true), (206, "bytes 2-5/*", false),
             (206, "words 2-5/9", false), (206, "bytes 2-5/9", nil), (416, nil, true),
         ] as [(Int, String?, Bool?)])
