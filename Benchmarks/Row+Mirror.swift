@@ -44,7 +44,7 @@ extension Row {
         name: "mirror-s3", work: "mirror to S3, large files", target: 0.8
     ) { workshop in
         let fleet = try workshop.dehydrated(workshop.medium())
-        let server = try workshop.server()
+        let server = try workshop.server().server
         let expected = fleet.objects("data").count
         let target = Prefix()
         let verify = { (_: Command.Result) in

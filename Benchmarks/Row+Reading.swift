@@ -56,14 +56,14 @@ extension Row {
 
     static let storeCheckS3 = Row(
         name: "store-check-s3", work: "store check --read-data, large files, on S3", target: 3
-    ) { workshop in try storeCheck(workshop, workshop.medium(), on: workshop.server()) }
+    ) { workshop in try storeCheck(workshop, workshop.large(), on: workshop.server()) }
 
     /// Reading every pack of one and the same store.
     private static func storeCheck(
-        _ workshop: Workshop, _ path: String, on server: S3Server? = nil
+        _ workshop: Workshop, _ path: String, on server: RcloneS3Server? = nil
     ) throws -> [Contestant] {
-        let fleet = try workshop.dehydrated(path, on: server)
-        let reads = server == nil ? fleet.store : workshop.serverFolder
+        let fleet = try workshop.dehydrated(path, on: server?.server)
+        let reads = server?.folder.path ?? fleet.store
         var contestants = [
             Contestant(name: "cistern store check", reads: reads) {
                 fleet.command(["store", "check", "--read-data"]).quiet()
@@ -111,13 +111,13 @@ extension Row {
 
     static let hydrateLargeS3 = Row(
         name: "hydrate-s3-large", work: "hydrate, large files, from S3", target: 2
-    ) { workshop in try hydrate(workshop, workshop.medium(), on: workshop.server()) }
+    ) { workshop in try hydrate(workshop, workshop.large(), on: workshop.server()) }
 
     private static func hydrate(
-        _ workshop: Workshop, _ path: String, on server: S3Server? = nil
+        _ workshop: Workshop, _ path: String, on server: RcloneS3Server? = nil
     ) throws -> [Contestant] {
-        let fleet = try workshop.dehydrated(path, on: server)
-        let reads = server == nil ? fleet.store : workshop.serverFolder
+        let fleet = try workshop.dehydrated(path, on: server?.server)
+        let reads = server?.folder.path ?? fleet.store
         let targets = Targets(in: workshop)
         let expected = Corpus.files(path).count
         func verify(_ folder: String) throws {

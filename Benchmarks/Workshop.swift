@@ -7,24 +7,17 @@ final class Workshop {
     let options: Options
     private var made: Set<String> = []
     private var fleets = 0
-    private var started: S3Server?
+    private var started: RcloneS3Server?
 
     init(_ options: Options) throws {
         self.options = options
         folder = try TemporaryFolder("bench")
     }
 
-    deinit {
-        if started != nil { try? S3Server.stop(in: serverFolder) }
-    }
-
-    /// Where the S3 server keeps its objects.
-    var serverFolder: String { folder("s3") }
-
     /// An S3 server of the measurement's own.
-    func server() throws -> S3Server {
+    func server() throws -> RcloneS3Server {
         if let started { return started }
-        let server = try S3Server.start(in: serverFolder)
+        let server = try RcloneS3Server()
         started = server
         return server
     }

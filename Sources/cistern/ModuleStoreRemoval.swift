@@ -69,7 +69,9 @@ struct ModuleStoreRemoval {
                 note.emptied = (note.emptied ?? []) + [place.location]
             }
             result.places.append(
-                .init(location: place.location, versionsListed: place.backend.versioned != nil))
+                .init(
+                    location: place.location,
+                    versionsListed: try place.backend.askedForVersions() != nil))
         }
         let seen = Set(result.places.map(\.location))
         result.places += (note.emptied ?? []).filter { !seen.contains($0) }.map {

@@ -25,8 +25,24 @@ import Testing
         return (proxy, server)
     }
 
-    @Test func resticReadsTheBucket() throws {
-        let scene = try scene(files: 2000, large: 2)
+    @Test func resticReadsTheBucket() throws { try expectInterchange(S3Server.shared) }
+
+    /// Each server has its own understanding of S3.
+    @Test(.enabled(if: RcloneS3Server.isThere)) func anotherServerServes() throws {
+        let there = try RcloneS3Server()
+        let scene = try expectInterchange(there.server)
+        try scene.fleet.cistern("gc", "--grace", "0s", "--max-unused", "0")
+        try scene.fleet.judge()
+        try scene.fleet.cistern("obliterate", "data", "--yes")
+        let left = try FileManager.default.subpathsOfDirectory(
+            atPath: there.folder("served/tests"))
+        #expect(!left.contains { $0.contains("/snapshots/") }, "\(left)")
+        withExtendedLifetime(there) {}
+    }
+
+    @discardableResult
+    private func expectInterchange(_ server: S3Server?) throws -> Scene {
+        let scene = try scene(server, files: 2000, large: 2)
         try scene.fleet.cistern("run", "nightly")
         #expect(try scene.roundTrip() == [])
         var corpus = Corpus(seed: 3)
@@ -40,6 +56,7 @@ import Testing
                 try TreeComparison.differences(scene.module, target + "/data") == [],
                 "\(restic)")
         }
+        return scene
     }
 
     @Test func aBucketOfResticsIsUsed() throws {

@@ -291,10 +291,14 @@ final class VersionedMemory: ForwardingBackend, VersionedBackend {
         removedObjects.with { _ = $0.insert(key) }
     }
 
+    func knowsVersions() throws(BackendError) -> Bool {
+        if refuses { throw .refused(nil, cause: "ListBucketVersions: 403 AccessDenied") }
+        return true
+    }
+
     func objectVersions(
         _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void
     ) throws(BackendError) {
-        if refuses { throw .refused(nil, cause: "ListBucketVersions: 403 AccessDenied") }
         for key in removedObjects.with({ $0 }) where key.kind == kind {
             try each(ObjectVersion(key: key, name: "1"))
         }

@@ -20,25 +20,32 @@ package final class RcloneServer: Sendable {
     /// Starts a server; `arguments` are further ones of `rclone serve restic`.
     package init(_ arguments: [String] = []) throws {
         folder = try TemporaryFolder("rest")
+        let started = try RcloneServer.serve(
+            "restic", arguments + [folder("served")], by: "rclone")
+        url = "http://127.0.0.1:\(started.port)/"
+        process = started.process
+    }
+
+    /// Starts `rclone serve KIND` on a free port.
+    static func serve(
+        _ kind: String, _ arguments: [String], by program: String
+    ) throws -> (process: RunningCommand, port: Int) {
         // A port that is free now may be taken by the time that the server starts.
         for _ in 0..<10 {
             let port = Int.random(in: 20_000..<32_000)
-            guard !RcloneServer.isListening(port) else { continue }
+            guard !isListening(port) else { continue }
             var command = Command(
-                "rclone",
-                [
-                    "serve", "restic", "--config", "/dev/null", "--addr", "127.0.0.1:\(port)",
-                ] + arguments + [folder("served")])
+                program,
+                ["serve", kind, "--config", "/dev/null", "--addr", "127.0.0.1:\(port)"]
+                    + arguments)
             command.timeout = 3600
             let process = try command.start()
-            if process.wait(until: { _ in RcloneServer.isListening(port) }), !process.isOver {
-                url = "http://127.0.0.1:\(port)/"
-                self.process = process
-                return
+            if process.wait(until: { _ in isListening(port) }), !process.isOver {
+                return (process, port)
             }
             process.signal(SIGKILL)
         }
-        throw TestError("rclone serve restic does not start")
+        throw TestError("rclone serve \(kind) does not start")
     }
 
     deinit {

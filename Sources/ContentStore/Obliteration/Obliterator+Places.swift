@@ -26,10 +26,7 @@ struct PlaceContents {
 extension Obliterator {
     /// Asks for versions once, so that who may not list them is told before anything is removed.
     func checkRights() throws(Failure) {
-        guard let versioned = store.backend.versioned else { return }
-        try versioned.failing { backend throws(BackendError) in
-            try backend.objectVersions(.config) { _ in }
-        }
+        _ = try store.backend.askedForVersions()
     }
 
     /// Removes what killed writers left half written: nobody else writes now.
@@ -45,7 +42,7 @@ extension Obliterator {
 
     /// Removes old versions of what is gone.
     func removeVersions(_ listed: PlaceContents) throws {
-        guard let versioned = store.backend.versioned else { return }
+        guard let versioned = try store.backend.askedForVersions() else { return }
         for kind in PlaceContents.kinds {
             let found = try versions(versioned, kind, notIn: listed)
             var rest = found[...]
@@ -86,7 +83,7 @@ extension Obliterator {
                 result.problems.append("\(id) is still at \(place.location)")
             }
         }
-        if let versioned = place.versioned {
+        if let versioned = try place.askedForVersions() {
             summary.versionsListed = true
             var left = 0
             for kind in PlaceContents.kinds {

@@ -52,7 +52,7 @@ package struct RepositoryRemoval {
         _ = try place.failing { place throws(BackendError) in
             try place.removeLeftovers(olderThan: later)
         }
-        guard let versioned = place.versioned else { return }
+        guard let versioned = try place.askedForVersions() else { return }
         for kind in ObjectKind.allCases {
             var rest = try RepositoryRemoval.versions(versioned, kind)[...]
             while !rest.isEmpty {
@@ -84,7 +84,7 @@ package struct RepositoryRemoval {
             try place.size(ObjectKey.config)
         }
         if config != nil { problems.append("the configuration is still at \(location)") }
-        guard let versioned = place.versioned else { return problems }
+        guard let versioned = try place.askedForVersions() else { return problems }
         var versions = 0
         for kind in ObjectKind.allCases {
             versions += try RepositoryRemoval.versions(versioned, kind).count

@@ -55,6 +55,22 @@ extension S3Backend: VersionedBackend {
         } while true
     }
 
+    package func knowsVersions() throws(BackendError) -> Bool {
+        do throws(BackendError) {
+            _ = try page("config", [("versions", "")], root: "ListVersionsResult")
+            return true
+        } catch {
+            guard S3Backend.isUnknown(error) else { throw error }
+            return false
+        }
+    }
+
+    /// Whether the server does not know what it was asked for.
+    private static func isUnknown(_ error: BackendError) -> Bool {
+        guard case .refused(_, let cause, _) = error else { return false }
+        return cause.contains(": 501")
+    }
+
     package func objectVersions(
         _ kind: ObjectKind, _ each: (ObjectVersion) throws(BackendError) -> Void
     ) throws(BackendError) {
@@ -115,10 +131,9 @@ extension S3Backend: VersionedBackend {
         do throws(BackendError) {
             return try page("", query, root: "ListMultipartUploadsResult")
         } catch {
+            if S3Backend.isUnknown(error) { return nil }
             // rclone's server says that there is no such upload where there is none at all.
-            if case .refused(_, let cause, _) = error,
-                cause.contains(": 501") || cause.contains(": 404 NoSuchUpload")
-            {
+            if case .refused(_, let cause, _) = error, cause.contains(": 404 NoSuchUpload") {
                 return nil
             }
             throw error

@@ -167,6 +167,29 @@ import Testing
         #expect(found.count == count && !found.contains { $0.kind == .snapshot }, "\(found)")
     }
 
+    /// A server that has no word for versions keeps none; who may not list them does not know.
+    @Test(
+        arguments: [
+            (200, "<ListVersionsResult/>", true),
+            (501, "<Error><Code>NotImplemented</Code></Error>", false),
+            (403, "<Error><Code>AccessDenied</Code></Error>", nil),
+        ] as [(Int, String, Bool?)])
+    func versionsAreAskedFor(_ status: Int, _ body: String, _ expected: Bool?) throws {
+        let backend = try backend(try LocalServer { _ in Answer(status, body) })
+        guard let expected else {
+            #expect(throws: Failure.self) { try backend.askedForVersions() }
+            return
+        }
+        #expect(try (backend.askedForVersions() != nil) == expected)
+    }
+
+    /// And none is left half written where the server says so in its own way.
+    @Test(arguments: [(501, "NotImplemented"), (404, "NoSuchUpload")])
+    func noUploadsAreNoFailure(_ status: Int, _ code: String) throws {
+        let server = try LocalServer { _ in Answer(status, "<Error><Code>\(code)</Code></Error>") }
+        #expect(try backend(server).removeLeftovers(olderThan: Timestamp(seconds: 1)) == 0)
+    }
+
     /// Names are decoded only where the server says that it has encoded them.
     @Test(arguments: [("p+q", ""), ("p%2Bq", "<EncodingType>url</EncodingType>")])
     func namesAreAsTheServerSays(_ prefix: String, _ encoding: String) throws {
@@ -229,7 +252,8 @@ import Testing
 
     @Test(
         arguments: [
-            (200, nil, false), (200, "bytes 0-3/4", false), (200, "bytes 2-5/9", nil), (206, nil, false), (206, "bytes 0-3/4", false),
+            (200, nil, false), (200, "bytes 0-3/4", false), (200, "bytes 2-5/9", nil),
+            (206, nil, false), (206, "bytes 0-3/4", false),
             (206, "bytes 2-5/4", true), (206, "bytes 2-4/5", true), (206, "bytes 2-5/*", false),
             (206, "words 2-5/9", false), (206, "bytes 2-5/9", nil), (416, nil, true),
         ] as [(Int, String?, Bool?)])
