@@ -1,9 +1,9 @@
 internal import Foundation
 
-/// rclone's S3 server on a folder of its own: another implementation than the one of the other
-/// tests, and quick enough to be measured with. It checks signatures.
+/// rclone's S3 server on a folder of its own.
 ///
-/// Debian's rclone has none: `scripts/s3-server` installs a newer one.
+/// Another implementation than the one of the other tests, and quick enough to be measured with.
+/// It checks signatures. Debian's rclone has none: `scripts/s3-server` installs a newer one.
 package final class RcloneS3Server: Sendable {
     /// What a client needs.
     package let server: S3Server
