@@ -24,10 +24,9 @@ test: ## all tests; what this machine cannot check is listed at the end
 	scripts/bootstrap test
 	FLAGS="$(TESTS)" scripts/test
 
-bench: build ## side by side with find, sha256sum and restic; ARGS="--quick --only manifest --runs 5"
+bench: build ## side by side with find, sha256sum, restic and rclone; ARGS="--quick --only manifest --runs 5"
 	scripts/bootstrap test
 	scripts/newer-restic
-	scripts/s3-server install
 	$(SWIFT) build $(TESTS) --product Benchmarks
 	CISTERN=$(CURDIR)/.build/release/cistern .build/tests/release/Benchmarks $(ARGS)
 

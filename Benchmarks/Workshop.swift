@@ -17,6 +17,7 @@ final class Workshop {
     /// An S3 server of the measurement's own.
     func server() throws -> RcloneS3Server {
         if let started { return started }
+        try Command(Project.root + "/scripts/s3-server", ["install"]).run().expect()
         let server = try RcloneS3Server()
         started = server
         return server

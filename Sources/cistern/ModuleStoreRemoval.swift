@@ -63,15 +63,13 @@ struct ModuleStoreRemoval {
         for place in places {
             let removal = RepositoryRemoval(place.backend)
             try removal.removeRest(now: SystemClock().now())
-            let remains = try removal.remains()
+            var summary = ObliterationResult.Place(location: place.location)
+            let remains = try removal.remains(&summary)
             result.problems += remains
             if remains.isEmpty && note.emptied?.contains(place.location) != true {
                 note.emptied = (note.emptied ?? []) + [place.location]
             }
-            result.places.append(
-                .init(
-                    location: place.location,
-                    versionsListed: try place.backend.askedForVersions() != nil))
+            result.places.append(summary)
         }
         let seen = Set(result.places.map(\.location))
         result.places += (note.emptied ?? []).filter { !seen.contains($0) }.map {

@@ -140,12 +140,14 @@ import Testing
         try scene.fleet.cistern("dehydrate", "data")
         let other = try Fleet(
             in: try folder()("other"), modules: ["data": scene.module])
-        try other.cistern("store", "init")
+        try other.cistern("dehydrate", "data")
         try FileManager.default.moveItem(atPath: other.store, toPath: mirrors[0])
         let before = try objects(mirrors[0])
         let result = try scene.fleet.cistern("store", "mirror", expecting: 2)
         #expect("\(result)".contains("is no mirror of the store"), "\(result)")
         #expect(try objects(mirrors[0]) == before)
+        let check = try scene.fleet.cistern("store", "check", "--read-data", expecting: 2)
+        #expect(check.errorText.contains("is another repository"), "\(check)")
         try scene.fleet.cistern("store", "mirror", "file:/elsewhere", expecting: 2)
     }
 

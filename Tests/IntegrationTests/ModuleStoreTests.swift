@@ -341,14 +341,37 @@ import Testing
     }
 
     @Test(.enabled(if: S3Server.isThere)) func inABucket() throws {
-        let fleet = try fleet(server: S3Server.shared, files: 40)
+        try expectLife(fleet(server: S3Server.shared, files: 40))
+    }
+
+    /// Where what is removed lives on as an older version, until that is removed as well.
+    @Test(.enabled(if: S3Server.isThere && RcloneS3Server.isThere))
+    func inABucketWithVersions() throws {
+        var server = try #require(S3Server.shared)
+        server.bucket = "stores-\(UUID().uuidString.lowercased())"
+        try server.makeBucketWithVersions()
+        let receipt = try expectLife(fleet(server: server, files: 40))
+        #expect(receipt["places"][0]["versions_listed"].bool == true, "\(receipt)")
+    }
+
+    @Test(.enabled(if: RcloneServer.isThere)) func behindRESTServers() throws {
+        let server = try RcloneServer()
+        let fleet = try fleet(files: 40)
+        try edit(fleet, "url: file:./store", "url: \"rest:\(server.url)stores\"")
+        try expectLife(fleet, at: "rest:\(server.url)stores")
+    }
+
+    /// From the first snapshot to the end of one of the modules.
+    @discardableResult
+    private func expectLife(_ fleet: Fleet, at place: String? = nil) throws -> JSON {
         try fleet.cistern("run", "nightly")
-        try judge(fleet, ["mail", "web"])
+        try judge(fleet, ["mail", "web"], at: place)
         try fleet.cistern("store", "check", "--read-data")
         try fleet.cistern("gc", "--grace", "0")
         let result = try JSON(fleet.cistern("obliterate", "web", "--yes", "--json").output)
         #expect(result["proven"].bool == true)
         try expectGone(fleet, "web")
-        try judge(fleet, ["mail"])
+        try judge(fleet, ["mail"], at: place)
+        return result
     }
 }

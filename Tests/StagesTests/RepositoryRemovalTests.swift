@@ -22,13 +22,13 @@ import Testing
         let removal = RepositoryRemoval(place)
         try removal.removeObjects(confirmLock: confirmLock)
         try removal.removeRest(now: SystemClock().now())
-        return try removal.remains()
+        return try removal.left()
     }
 
     @Test func everythingGoes() throws {
         let scene = try scene()
         #expect(try RepositoryRemoval.hasObjects(scene.memory))
-        #expect(try RepositoryRemoval(scene.memory).remains().count >= 4)
+        #expect(try RepositoryRemoval(scene.memory).left().count >= 4)
         #expect(try remove(scene.memory) == [])
         #expect(try !RepositoryRemoval.hasObjects(scene.memory))
         // Again: nothing to do.
@@ -40,9 +40,9 @@ import Testing
         let place = VersionedMemory(scene.memory)
         let removal = RepositoryRemoval(place)
         try removal.removeObjects {}
-        #expect(try removal.remains().contains { $0.contains("old versions") })
+        #expect(try removal.left().contains { $0.contains("old versions") })
         try removal.removeRest(now: SystemClock().now())
-        #expect(try removal.remains() == [])
+        #expect(try removal.left() == [])
         #expect(place.removedObjects.with { $0.isEmpty })
     }
 
@@ -95,5 +95,13 @@ import Testing
             try manager.contentsOfDirectory(atPath: base.path).sorted() == ["foreign", "inside"])
         #expect(try manager.contentsOfDirectory(atPath: base("foreign")) == ["README"])
         #expect(manager.fileExists(atPath: base("inside/data/ab/mine")))
+    }
+}
+
+extension RepositoryRemoval {
+    /// What is left, for people.
+    fileprivate func left() throws -> [String] {
+        var summary = ObliterationResult.Place(location: "")
+        return try remains(&summary)
     }
 }

@@ -11,7 +11,7 @@ package final class RcloneS3Server: Sendable {
     package let folder: TemporaryFolder
     private let process: RunningCommand
 
-    private static let program =
+    static let program =
         (environment["S3_VENV"] ?? Project.root + "/.build/s3") + "/bin/rclone"
 
     /// Whether it is installed.
@@ -41,5 +41,22 @@ package final class RcloneS3Server: Sendable {
     deinit {
         process.signal(SIGKILL)
         _ = try? process.wait()
+    }
+}
+
+extension S3Server {
+    /// Makes the bucket that this names, which keeps what is removed as older versions.
+    package func makeBucketWithVersions() throws {
+        let place = ":s3:\(bucket)"
+        for arguments in [["mkdir", place], ["backend", "versioning", place, "Enabled"]] {
+            var command = Command(
+                RcloneS3Server.program,
+                arguments + [
+                    "--config", "/dev/null", "--s3-provider", "Other", "--s3-endpoint", endpoint,
+                    "--s3-env-auth", "--s3-region", "us-east-1",
+                ])
+            for (name, value) in variables { command.environment[name] = value }
+            try command.run().expect()
+        }
     }
 }

@@ -18,7 +18,7 @@ package struct ScrubOptions: Sendable {
         self.selection = selection
         self.maxDuration = maxDuration
         self.forgets = forgets
-        self.threads = threads
+        self.threads = threads.map { max(1, $0) }
     }
 
     /// When a run that begins now ends, on the monotonic clock.

@@ -4,7 +4,7 @@ extension Backend {
     /// Whether it is a folder of this machine: others cost a way over a network for each call.
     package var isLocal: Bool { location.hasPrefix("file:") }
 
-    /// How many threads read objects and work on them: of a network's some always wait.
+    /// How many threads read objects and work on them: on a network some of them always wait.
     package var readerThreads: Int { isLocal ? processorCount : max(processorCount, 4) }
 
     /// The file's bytes in memory: for backends that keep objects there anyway.

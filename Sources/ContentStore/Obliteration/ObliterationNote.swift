@@ -93,11 +93,10 @@ package struct ObliterationResult: Sendable {
         package var packs = 0
         /// Whether it keeps versions, which were looked at too.
         package var versionsListed = false
+        /// Whether it may keep versions without having a list of them: nobody has looked.
+        package var versionsUnknown = false
 
-        package init(location: String, versionsListed: Bool = false) {
-            self.location = location
-            self.versionsListed = versionsListed
-        }
+        package init(location: String) { self.location = location }
     }
 
     /// Adds what was done at a mirror.

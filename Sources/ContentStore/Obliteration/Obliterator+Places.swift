@@ -92,6 +92,8 @@ extension Obliterator {
             if left > 0 {
                 result.problems.append("\(left) old versions are left at \(place.location)")
             }
+        } else {
+            summary.versionsUnknown = place.versioned != nil
         }
         let halves = try removeLeftovers()
         if halves > 0 {

@@ -68,7 +68,11 @@ package struct RepositoryRemoval {
     }
 
     /// What is left by a new listing, for people; nothing when the repository is gone.
-    package func remains() throws(Failure) -> [String] {
+    ///
+    /// - Parameter summary: takes whether versions were looked at.
+    package func remains(
+        _ summary: inout ObliterationResult.Place
+    ) throws(Failure) -> [String] {
         var problems: [String] = []
         let location = place.location
         for kind in ObjectKind.allCases where kind != .config {
@@ -84,7 +88,11 @@ package struct RepositoryRemoval {
             try place.size(ObjectKey.config)
         }
         if config != nil { problems.append("the configuration is still at \(location)") }
-        guard let versioned = try place.askedForVersions() else { return problems }
+        guard let versioned = try place.askedForVersions() else {
+            summary.versionsUnknown = place.versioned != nil
+            return problems
+        }
+        summary.versionsListed = true
         var versions = 0
         for kind in ObjectKind.allCases {
             versions += try RepositoryRemoval.versions(versioned, kind).count

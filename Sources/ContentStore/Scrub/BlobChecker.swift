@@ -31,11 +31,12 @@ final class PackWindow {
     /// Bytes from the end of the pack, out of order.
     func tail(_ range: Range<UInt64>) throws(Failure) -> [UInt8] {
         // A small pack is read once, its end included.
-        if let pack, pack.size <= step, bytes.isEmpty {
+        if let pack, pack.size <= step, bytes.isEmpty, failure == nil {
             do throws(Failure) {
                 try read(0..<pack.size, into: &bytes)
             } catch {
                 guard error.kind == .store else { throw error }
+                failure = error
                 bytes.removeAll(keepingCapacity: true)
             }
         }

@@ -34,7 +34,7 @@ package final class BlobReader {
 
     /// Begins to fetch the blobs that are read next, list after list, in few long reads.
     ///
-    /// Takes up to 4 MiB, until the next call. Each blob is verified when it is read, and one that
+    /// Takes up to 8 MiB, until the next call. Each blob is verified when it is read, and one that
     /// could not be fetched or is damaged is then read as if this had not been called.
     ///
     /// - Throws: `Failure` when the index cannot be asked.

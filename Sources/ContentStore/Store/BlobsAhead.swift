@@ -4,17 +4,19 @@ internal import Platform
 /// reads.
 ///
 /// Files of one directory lie side by side in a pack: reading their blobs one by one costs more
-/// than the bytes do. They come in windows; of a store on a network the next windows are under way
+/// than the bytes do. They come in windows; of a store on a network the next window is under way
 /// while one is used. Not for use by two threads at once.
 final class BlobsAhead {
-    /// Stored bytes of one window.
+    /// Stored bytes of one window, and of what lies between its blobs.
     static let windowSize = 2 << 20
     /// Blobs of one window: without content they have to end as well.
     private static let windowCount = 1024
     /// Windows at a time: the one that is used, and those behind it.
     private static let windowLimit = 2
     /// On a disk larger blobs are read alone: with them the number of reads does not matter.
-    static let blobLimitOnDisk = 1 << 20
+    private static let blobLimitOnDisk = 1 << 20
+    /// On a network few are larger, and each takes a window of its own.
+    private static let blobLimitOnNetwork = 4 << 20
     /// Bytes that nobody asked for, read to save a further read.
     private static let gapLimit: UInt64 = 32 << 10
     /// Blobs that are looked up in the index at once.
@@ -26,7 +28,11 @@ final class BlobsAhead {
         var location: BlobLocation
     }
 
-    private typealias Window = [Digest: Place]
+    private struct Window {
+        var places: [Digest: Place] = [:]
+        /// How many of its blobs are still to come, repeated ones each time.
+        var left: Int
+    }
 
     private let store: Store
     private let blobLimit: Int
@@ -38,7 +44,8 @@ final class BlobsAhead {
 
     init(store: Store) {
         self.store = store
-        blobLimit = store.backend.isLocal ? BlobsAhead.blobLimitOnDisk : BlobsAhead.windowSize
+        blobLimit =
+            store.backend.isLocal ? BlobsAhead.blobLimitOnDisk : BlobsAhead.blobLimitOnNetwork
     }
 
     /// Begins to fetch what is read next, in this order, and forgets what was expected before.
@@ -52,18 +59,24 @@ final class BlobsAhead {
         try fill()
     }
 
-    /// A blob that was expected: the bytes that it is in, where, and what the index says of it;
-    /// nil for others, and for what could not be read.
+    /// A blob that was expected: the bytes that it is in, where, and what the index says of it.
+    ///
+    /// Nil for others, and for what could not be read. What was expected before it is not any more.
     func blob(
         _ id: Digest, _ type: BlobType
     ) throws(Failure) -> (bytes: [UInt8], range: Range<Int>, location: BlobLocation)? {
-        guard type == self.type, let number = windows.firstIndex(where: { $0[id] != nil })
-        else { return nil }
+        guard type == self.type else { return nil }
+        if let first = windows.first, first.left <= 0 {
+            windows.removeFirst()
+            try fill()
+        }
+        guard let number = windows.firstIndex(where: { $0.places[id] != nil }) else { return nil }
         if number > 0 {
             windows.removeFirst(number)
             try fill()
         }
-        guard let place = windows[0][id], let bytes = place.fetch.wait() else { return nil }
+        windows[0].left -= 1
+        guard let place = windows[0].places[id], let bytes = place.fetch.wait() else { return nil }
         let end = place.start + Int(place.location.storedLength)
         return (bytes, place.start..<end, place.location)
     }
@@ -76,33 +89,41 @@ final class BlobsAhead {
 
     /// The next window, on its way; nil at the end of what is expected.
     private func next() throws(Failure) -> Window? {
-        var wanted: [(id: Digest, location: BlobLocation)] = []
+        var wanted: [Digest: BlobLocation] = [:]
+        var count = 0
         var size = 0
-        while wanted.count < BlobsAhead.windowCount, let blob = try nextFound() {
-            size += Int(blob.location.storedLength)
-            if size > BlobsAhead.windowSize, !wanted.isEmpty { break }
-            wanted.append(blob)
+        while count < BlobsAhead.windowCount, let blob = try nextFound() {
+            if wanted[blob.id] == nil {
+                size += Int(blob.location.storedLength)
+                if size > BlobsAhead.windowSize, !wanted.isEmpty { break }
+                wanted[blob.id] = blob.location
+            }
+            count += 1
             found.removeFirst()
         }
         guard !wanted.isEmpty else { return nil }
-        wanted.sort {
-            ($0.location.pack, $0.location.offset) < ($1.location.pack, $1.location.offset)
+        let sorted = wanted.sorted {
+            ($0.value.pack, $0.value.offset) < ($1.value.pack, $1.value.offset)
         }
-        var window = Window(minimumCapacity: wanted.count)
-        var rest = wanted[...]
-        while let first = rest.first?.location {
+        var window = Window(left: count)
+        var gaps = UInt64(BlobsAhead.windowSize)
+        var rest = sorted[...]
+        while let first = rest.first?.value {
             let start = first.offset
             var end = start
             let run = rest.prefix { blob in
-                guard blob.location.pack == first.pack,
-                    blob.location.offset <= end + BlobsAhead.gapLimit
-                else { return false }
-                end = max(end, blob.location.offset + UInt64(blob.location.storedLength))
+                let next = blob.value
+                let gap = next.offset - min(next.offset, end)
+                guard next.pack == first.pack, gap <= min(BlobsAhead.gapLimit, gaps) else {
+                    return false
+                }
+                gaps -= gap
+                end = max(end, next.offset + UInt64(next.storedLength))
                 return true
             }
             let fetch = store.fetcher.fetch(first.pack, start..<end)
             for (id, location) in run {
-                window[id] = Place(
+                window.places[id] = Place(
                     fetch: fetch, start: Int(location.offset - start), location: location)
             }
             rest = rest[run.endIndex...]
@@ -122,8 +143,7 @@ final class BlobsAhead {
             }
             if ids.isEmpty { return nil }
             found =
-                zip(ids, try store.index.firstLocations(ids, type)).compactMap {
-                    (id, location) in
+                zip(ids, try store.index.firstLocations(ids, type)).compactMap { (id, location) in
                     guard let location, Int(location.storedLength) <= blobLimit else { return nil }
                     return (id, location)
                 }[...]

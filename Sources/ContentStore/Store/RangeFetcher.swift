@@ -2,8 +2,8 @@ internal import Platform
 
 /// Reads ranges of packs on threads of its own, so that nobody has to wait for them one by one.
 ///
-/// The threads start when first needed and end with the fetcher. Usable from any thread; who calls
-/// bounds how much is under way.
+/// The threads start when first needed and end with the fetcher. What nobody waits for any more is
+/// not read. Usable from any thread; who calls bounds how much is asked for.
 final class RangeFetcher: Sendable {
     /// The bytes of one range, now or soon.
     final class Fetch: Sendable {
@@ -40,6 +40,7 @@ final class RangeFetcher: Sendable {
                     return last
                 })
             else { return }
+            guard bytes.capacity <= RangeFetcher.bufferSize else { return }
             bytes.removeAll(keepingCapacity: true)
             buffers.with { if $0.count < RangeFetcher.bufferLimit { $0.append(bytes) } }
         }
@@ -69,7 +70,7 @@ final class RangeFetcher: Sendable {
 
     private struct State {
         var waiting: [Fetch] = []
-        var threads = 0
+        var threads: [DedicatedThread] = []
         var idle = 0
         var isClosed = false
     }
@@ -80,6 +81,8 @@ final class RangeFetcher: Sendable {
     /// Used ones, for those that come: new memory costs as much as filling it.
     private let buffers = Monitor<[[UInt8]]>([])
     private static let bufferLimit = 4
+    /// Larger ones are given back.
+    private static let bufferSize = 4 << 20
 
     /// - Parameter threads: with none, each range is read by whoever waits for it first.
     init(_ backend: any Backend, threads: Int) {
@@ -88,25 +91,25 @@ final class RangeFetcher: Sendable {
     }
 
     deinit {
-        state.with { $0.isClosed = true }
+        let threads = state.with { state in
+            state.isClosed = true
+            return state.threads
+        }
+        for thread in threads { thread.join() }
     }
 
     /// Begins to read `range` of `pack`.
     func fetch(_ pack: Digest, _ range: Range<UInt64>) -> Fetch {
         let fetch = Fetch(backend, pack, range, isLazy: threadLimit == 0, buffers)
         guard threadLimit > 0 else { return fetch }
-        let needsThread = state.with { state in
+        state.with { state in
             state.waiting.append(fetch)
-            guard state.waiting.count > state.idle, state.threads < threadLimit else {
-                return false
+            guard state.waiting.count > state.idle, state.threads.count < threadLimit else {
+                return
             }
-            state.threads += 1
-            return true
-        }
-        if needsThread {
             // Holds the state alone, so that the fetcher can end.
-            let state = state
-            _ = DedicatedThread(name: "fetch") { RangeFetcher.work(state) }
+            state.threads.append(
+                DedicatedThread(name: "fetch") { [state = self.state] in RangeFetcher.work(state) })
         }
         return fetch
     }
@@ -120,8 +123,8 @@ final class RangeFetcher: Sendable {
                 state.idle -= 1
                 return state.waiting.removeFirst()
             }
-            guard let next else { return }
-            next.read()
+            guard var next else { return }
+            if !isKnownUniquelyReferenced(&next) { next.read() }
         }
     }
 }

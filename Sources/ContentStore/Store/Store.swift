@@ -28,8 +28,9 @@ package final class Store: Sendable {
     /// Reads packs ahead of those who need them.
     let fetcher: RangeFetcher
 
-    /// Ranges that are read at the same time from a network.
-    private static let fetchThreads = 8
+    /// Ranges that are read ahead at the same time from a network: with the usual number of
+    /// connections some are left for what is waited for.
+    private static let fetchThreads = 6
 
     /// The repository's id: 64 hexadecimal digits.
     package var id: Digest { configuration.id }

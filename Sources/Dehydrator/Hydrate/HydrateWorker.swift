@@ -48,8 +48,8 @@ final class HydrateWorker {
                 if let problem = made.problem { result.fail(files.path(node), problem) }
             } catch {
                 result.fail(files.path(node), node, error)
-                // What is ahead begins with the rest of this file.
-                isAhead = false
+                // What is ahead begins with the rest of this file: of a small one that is skipped.
+                isAhead = node.size <= HydrateWorker.smallFile
             }
         }
         return result

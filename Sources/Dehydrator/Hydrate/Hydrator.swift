@@ -35,7 +35,6 @@ package struct Hydrator {
         let planner = try HydratePlanner(store: store, target: target, delete: options.delete)
         try planner.begin(tree: tree, node: try node ?? rootNode(), isFresh: isFresh)
         let finisher = try HydrateWorker(store: store, target: target, verify: false)
-        let sync = try makeSync()
         var result = HydrateResult()
         let (store, target, options) = (store, target, options)
         let threads = options.threads ?? store.backend.readerThreads
@@ -55,14 +54,13 @@ package struct Hydrator {
             },
             collect: { _, output in
                 result.add(output.1)
-                sync.wrote(bytes: output.1.bytes, files: output.1.files)
                 if let step = output.0 { Hydrator.finish(step, finisher, &result) }
                 progress(result.files + result.unchanged + result.others, result.bytes)
             })
         result.deleted = planner.deleted
         // Durable once, not file by file: until then the target does not count as filled.
-        do throws(SystemError) {
-            try sync.finish()
+        do {
+            try Descriptor.open(target, [.readOnly, .directory]).syncFileSystem()
         } catch {
             throw Failure(.module, "the target \(target) cannot be synced", cause: error.reason)
         }
@@ -99,15 +97,6 @@ package struct Hydrator {
                 entries += 1
             }
             return entries == 0
-        } catch {
-            throw Failure(.module, "the target \(target) cannot be used", cause: "\(error)")
-        }
-    }
-
-    private func makeSync() throws(Failure) -> BackgroundSync {
-        do throws(SystemError) {
-            return BackgroundSync(
-                OpenDirectory(try Descriptor.open(target, [.readOnly, .directory])))
         } catch {
             throw Failure(.module, "the target \(target) cannot be used", cause: "\(error)")
         }

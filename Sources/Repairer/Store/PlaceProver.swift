@@ -1,8 +1,8 @@
-internal import ContentStore
-internal import Platform
+package import ContentStore
+package import Platform
 
 /// Tells whether a place is the store that a key is of, by what the key opens there.
-struct PlaceProver {
+package struct PlaceProver {
     enum Kinship {
         /// The key opens something of it.
         case own
@@ -18,7 +18,8 @@ struct PlaceProver {
 
     private let sealer: Sealer
 
-    init(key: MasterKey) { sealer = Sealer(key: key) }
+    /// Judges places by `key`, the store's own.
+    package init(key: MasterKey) { sealer = Sealer(key: key) }
 
     /// Whose the place is.
     ///
@@ -40,7 +41,7 @@ struct PlaceProver {
     }
 
     /// Throws a `usage` failure when the place is another repository.
-    func refuseForeign(_ place: any Backend) throws(Failure) {
+    package func refuseForeign(_ place: any Backend) throws(Failure) {
         if try kinship(of: place) == .foreign { throw PlaceProver.foreign(place) }
     }
 

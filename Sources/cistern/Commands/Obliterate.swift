@@ -198,6 +198,11 @@ struct ObliterateCommand: ParsableCommand {
             if result.isProven {
                 try Print.line("nothing is left; receipt in \(traces.receiptPath(now))")
             }
+            for place in receipt.places where place.versionsUnknown {
+                try Print.line(
+                    "\(place.location) has no list of versions: whether it keeps old ones was "
+                        + "not looked at")
+            }
             if !receipt.quarantined.isEmpty {
                 try Print.line(
                     "\(receipt.quarantined.count) damaged packs in the quarantine may hold some of "

@@ -3,6 +3,7 @@ internal import Checker
 internal import ContentStore
 internal import Dispatcher
 internal import Platform
+internal import Repairer
 
 /// `cistern store check`: whether the store can give back what it holds.
 struct StoreCheckCommand: ParsableCommand {
@@ -118,6 +119,8 @@ struct StoreCheckRun {
         if check.hitsContent { try tellHits(store) }
         guard level == .deep else { return result }
         for place in places.mirrors {
+            // All of another repository would look damaged.
+            try PlaceProver(key: store.key).refuseForeign(place)
             let check = try PlaceCheck(
                 mirror: place, of: store, state: try state(place), options: options)
             try run(check, until: deadline, into: &result)

@@ -6,13 +6,13 @@ import Testing
 
 /// What a reader fetches before it is asked for.
 @Suite struct BlobsAheadTests {
-    /// 40 blobs of 300 KiB in one pack: six windows of 2 MiB.
+    /// 40 blobs of 300 KiB in one pack: seven windows of 2 MiB.
     private func bench(
         _ location: String
     ) throws -> (place: WatchedPlace, bench: StoreBench, ids: [Digest], blobs: [[UInt8]]) {
         let place = WatchedPlace(location)
         let bench = try StoreBench(place)
-        let blobs = (0..<40).map { noise(300 << 10, seed: UInt64($0)) }
+        let blobs = (0..<40).map { noise(300 << 10, seed: UInt64($0 + 1)) }
         let ids = try bench.keep(blobs, compression: .off)
         return (place, bench, ids, blobs)
     }
@@ -67,23 +67,31 @@ import Testing
         #expect(place.reads.count == 7)
     }
 
-    /// Blobs that come more than once, that are left out, and that nobody announced.
+    /// Blobs that come more than once and fill windows of their own are fetched once in each.
+    @Test func repeatedBlobsHoldNothingUp() throws {
+        let (place, bench, ids, blobs) = try bench("memory:")
+        let reader = BlobReader(store: bench.store)
+        let order = Array(repeating: 0, count: 3000) + Array(1..<40)
+        try reader.readAhead([order.map { ids[$0] }], .data)
+        for number in order { try expect(reader, ids[number...number], blobs[number...number]) }
+        #expect(place.reads.count <= 10, "\(place.reads)")
+    }
+
+    /// Blobs that are left out, that are read again, and that nobody announced.
     @Test func theOrderIsTheReadersOwn() throws {
         let (place, bench, ids, blobs) = try bench("memory:")
         let reader = BlobReader(store: bench.store)
-        let order = [0, 1, 0, 9, 1, 20, 0, 39, 20]
-        try reader.readAhead(order.map { [ids[$0]] }, .data)
-        for number in order + [3, 0] {
+        try reader.readAhead([Array(ids[..<20])], .data)
+        // The third is passed over, the second is asked for again, the last was not announced.
+        for number in [0, 1, 3, 1, 4, 5, 6, 30, 7] {
             try expect(reader, ids[number...number], blobs[number...number])
         }
-        // Left out, gone back to, and begun anew.
-        try reader.readAhead([Array(ids)], .data)
-        for number in [8, 2, 30, 9] {
-            try expect(reader, ids[number...number], blobs[number...number])
-        }
-        try reader.readAhead([Array(ids[20...])], .data)
-        try expect(reader, ids[20...], blobs[20...])
-        #expect(!place.reads.isEmpty)
+        place.waitForReads(4)
+        #expect(place.reads.count == 4, "\(place.reads)")
+        // Begun anew, what was expected before is not.
+        try reader.readAhead([Array(ids[34...])], .data)
+        try expect(reader, ids[34...], blobs[34...])
+        #expect(place.reads.count == 5, "\(place.reads)")
     }
 
     /// What could not be fetched is read alone, and its absence is told then.
@@ -92,12 +100,35 @@ import Testing
         let reader = BlobReader(store: bench.store)
         place.state.with { $0.failures = 2 }
         try reader.readAhead([ids], .data)
+        place.waitForReads(2)
         try expect(reader, ids[...], blobs[...])
         place.state.with { $0.failures = .max }
         try reader.readAhead([ids], .data)
         var output: [UInt8] = [7]
         #expect(throws: Failure.self) { try reader.read(ids[0], .data, into: &output) }
         #expect(output == [7])
+    }
+
+    /// Over a network a small pack is one request, and one that cannot be read whole is read blob
+    /// by blob.
+    @Test(arguments: [(5, 0, 1), (40, 0, 3), (5, 1, 1 + 1 + 5)])
+    func packsAreCheckedInFewReads(_ blobs: Int, _ failures: Int, _ reads: Int) throws {
+        let place = WatchedPlace("memory:")
+        let bench = try StoreBench(place)
+        try bench.keep(
+            (0..<blobs).map { noise(300 << 10, seed: UInt64($0 + 1)) }, compression: .off)
+        let key = try #require(place.base.objects.keys.first { $0.kind == .pack }?.id)
+        let pack = try #require(try bench.store.index.pack(key))
+        place.state.with { state in
+            state.failures = failures
+            state.isDamage = true
+        }
+        let verdict = try PackChecker(store: bench.store, place: place)
+            .check(pack, expected: nil, wasBad: false)
+        #expect(place.reads.prefix(reads).count == reads)
+        #expect(verdict.isGood == (failures == 0))
+        #expect(verdict.bad.isEmpty && verdict.blobs == blobs, "\(verdict)")
+        if failures == 0 { #expect(place.reads.count == reads, "\(place.reads)") }
     }
 }
 
@@ -110,6 +141,8 @@ final class WatchedPlace: ForwardingBackend {
         var wasAlone = false
         /// So many reads fail.
         var failures = 0
+        /// By the medium, in place of the way to it.
+        var isDamage = false
     }
 
     let base = MemoryBackend()
@@ -133,7 +166,10 @@ final class WatchedPlace: ForwardingBackend {
             state.failures -= 1
             return true
         }
-        if fails { throw .temporary(key, cause: "out of order") }
+        if fails {
+            throw state.with { $0.isDamage }
+                ? .damaged(key, cause: "rotten") : .temporary(key, cause: "out of order")
+        }
         let isTogether = state.wait(seconds: 60) { $0.reads.count >= $0.together ? true : nil }
         if isTogether == nil { state.with { $0.wasAlone = true } }
         try base.read(key, range, into: &output)

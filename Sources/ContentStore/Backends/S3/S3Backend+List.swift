@@ -56,19 +56,13 @@ extension S3Backend: VersionedBackend {
     }
 
     package func knowsVersions() throws(BackendError) -> Bool {
-        do throws(BackendError) {
-            _ = try page("config", [("versions", "")], root: "ListVersionsResult")
+        let (request, response) = try ask("config", [("versions", "")])
+        if response.isSuccess {
+            _ = try parse(response, root: "ListVersionsResult", request)
             return true
-        } catch {
-            guard S3Backend.isUnknown(error) else { throw error }
-            return false
         }
-    }
-
-    /// Whether the server does not know what it was asked for.
-    private static func isUnknown(_ error: BackendError) -> Bool {
-        guard case .refused(_, let cause, _) = error else { return false }
-        return cause.contains(": 501")
+        guard S3Problem(response).isUnknownToServer else { throw error(response, request) }
+        return false
     }
 
     package func objectVersions(
@@ -105,7 +99,7 @@ extension S3Backend: VersionedBackend {
             var query = [("uploads", "")]
             if let marker { query.append(("key-marker", marker)) }
             if let upload { query.append(("upload-id-marker", upload)) }
-            guard let page = try uploads(query) else { return removed }
+            guard let page = try uploads(query, isFirst: marker == nil) else { return removed }
             for (name, fields) in page.records where name == "Upload" {
                 let begun = Array((fields["Initiated"] ?? "").utf8)
                 guard let key = key(fields, page), let id = fields["UploadId"],
@@ -126,24 +120,31 @@ extension S3Backend: VersionedBackend {
 
     /// A page of unfinished uploads; nil where the server has no such list.
     private func uploads(
-        _ query: [(String, String)]
+        _ query: [(String, String)], isFirst: Bool
     ) throws(BackendError) -> XMLRecords? {
-        do throws(BackendError) {
-            return try page("", query, root: "ListMultipartUploadsResult")
-        } catch {
-            if S3Backend.isUnknown(error) { return nil }
-            // rclone's server says that there is no such upload where there is none at all.
-            if case .refused(_, let cause, _) = error, cause.contains(": 404 NoSuchUpload") {
-                return nil
-            }
-            throw error
+        let (request, response) = try ask("", query)
+        if response.isSuccess {
+            return try parse(response, root: "ListMultipartUploadsResult", request)
         }
+        let problem = S3Problem(response)
+        // rclone's server says that there is no such upload where there is none at all.
+        if problem.isUnknownToServer || (isFirst && problem.code == "NoSuchUpload") { return nil }
+        throw error(response, request)
     }
 
     /// One page of a listing below `folder`.
     private func page(
         _ folder: String, _ query: [(String, String)], root: String
     ) throws(BackendError) -> XMLRecords {
+        let (request, response) = try ask(folder, query)
+        guard response.isSuccess else { throw error(response, request) }
+        return try parse(response, root: root, request)
+    }
+
+    /// Asks for one page of what is below `folder`.
+    private func ask(
+        _ folder: String, _ query: [(String, String)]
+    ) throws(BackendError) -> (S3Request, HTTPResponse) {
         var request = S3Request(.get)
         request.query = query.map { (name: $0.0, value: $0.1) }
         request.query.append(("prefix", prefix + folder))
@@ -152,9 +153,8 @@ extension S3Backend: VersionedBackend {
         request.limit = 16 << 20
         var body: [UInt8] = []
         var response = try client.send(request, into: &body)
-        guard response.isSuccess else { throw error(response, request) }
-        response.body = body
-        return try parse(response, root: root, request)
+        if response.isSuccess { response.body = body }
+        return (request, response)
     }
 
     /// The object that the entry of a listing is; nil for what is none of ours.
