@@ -106,8 +106,8 @@ extension Row {
     ) { workshop in try hydrate(workshop, workshop.large()) }
 
     static let hydrateSmallS3 = Row(
-        name: "hydrate-s3-small", work: "hydrate, 20,000 small files, from S3", target: 2
-    ) { workshop in try hydrate(workshop, workshop.small(count: 20_000), on: workshop.server()) }
+        name: "hydrate-s3-small", work: "hydrate, small files, from S3", target: 2
+    ) { workshop in try hydrate(workshop, workshop.small(), on: workshop.server()) }
 
     static let hydrateLargeS3 = Row(
         name: "hydrate-s3-large", work: "hydrate, large files, from S3", target: 2
