@@ -373,9 +373,17 @@ import Testing
         try judge(fleet, ["mail", "web"], at: place)
         try fleet.cistern("store", "check", "--read-data")
         try fleet.cistern("gc", "--grace", "0")
+        // With the password that obliterate destroys, restic tells whether the repository is there.
+        try Command("cp", ["-a", key(fleet, "web"), key(fleet, "kept")]).run().expect()
+        let judges = Restic.all
+        func seen(_ judge: Restic) throws -> Command.Result {
+            try restic(fleet, judge, "web", key: "kept", at: place, "cat", "config")
+        }
+        for judge in judges { try seen(judge).expect() }
         let result = try JSON(fleet.cistern("obliterate", "web", "--yes", "--json").output)
         #expect(result["proven"].bool == true)
         try expectGone(fleet, "web")
+        for judge in judges { #expect(try seen(judge).status != .exited(0), "\(judge)") }
         try judge(fleet, ["mail"], at: place)
         return result
     }

@@ -33,11 +33,18 @@ import Testing
         let scene = try expectInterchange(there.server)
         try scene.fleet.cistern("gc", "--grace", "0s", "--max-unused", "0")
         try scene.fleet.judge()
+        func content() throws -> [String] {
+            try FileManager.default.subpathsOfDirectory(atPath: there.folder("served/tests"))
+                .filter { name in
+                    ["/snapshots/", "/index/", "/data/"].contains { name.contains($0) }
+                        && (name as NSString).lastPathComponent.count == 64
+                }
+        }
+        #expect(try !content().isEmpty)
         let result = try scene.fleet.cistern("obliterate", "data", "--yes")
         #expect(result.text.contains("has no list of versions"), "\(result)")
-        let left = try FileManager.default.subpathsOfDirectory(
-            atPath: there.folder("served/tests"))
-        #expect(!left.contains { $0.contains("/snapshots/") }, "\(left)")
+        #expect(result.text.contains("nothing is left that is listed"), "\(result)")
+        #expect(try content() == [])
         withExtendedLifetime(there) {}
     }
 

@@ -3,6 +3,7 @@ import ContentStore
 import Foundation
 import Platform
 import Repairer
+import StoreTestSupport
 import TestSupport
 import Testing
 
@@ -36,6 +37,28 @@ import Testing
         let found = try scene.check(.sum)
         let place = try #require(found.result.places.first)
         #expect(place.coverage.isComplete && place.coverage.objects > 5)
+    }
+
+    /// What was spoiled on the way is asked for again, not taken from a cache.
+    @Test(arguments: [ScrubLevel.sum, .deep]) func spoiledOnTheWay(level: ScrubLevel) throws {
+        let scene = try copy()
+        let spoiling = SpoilingPlace(try FileBackend(path: scene.mirror))
+        let place = BlockCache(spoiling)
+        let state = try scene.state(scene.mirror)
+        let store = try scene.open()
+        try store.refresh(session: StoreSession.newName())
+        let check =
+            try level == .sum
+            ? PlaceCheck(sumsAt: place, isMirror: true, state: state, options: options(.sum))
+            : PlaceCheck(
+                mirror: place, of: store, state: state, options: options(.deep))
+        var problems: [String] = []
+        let report = try check.run(
+            deadline: nil, progress: { _, _ in }, report: { problems.append($0.message) })
+        #expect(problems == [])
+        #expect(report.coverage.isComplete)
+        let spoiled = spoiling.spoiled.with { $0 }
+        #expect(spoiled == Set(try scene.objects(.pack).compactMap(\.id)))
     }
 
     /// The same damage is told apart by the place where it is.
@@ -219,5 +242,23 @@ import Testing
         try FileManager.default.removeItem(atPath: "\(scene.store)/\(pack.path)")
         #expect(try !scene.check(.sum).isHealthy)
         #expect(try !scene.check(.present).isHealthy)
+    }
+}
+
+/// Gives wrong bytes the first time that a pack is read.
+private final class SpoilingPlace: ForwardingBackend {
+    let base: FileBackend
+    let spoiled = Monitor<Set<Digest>>([])
+
+    init(_ base: FileBackend) { self.base = base }
+
+    func read(
+        _ key: ObjectKey, _ range: Range<UInt64>, into output: inout [UInt8]
+    ) throws(BackendError) {
+        try base.read(key, range, into: &output)
+        guard key.kind == .pack, let pack = key.id,
+            spoiled.with({ $0.insert(pack).inserted })
+        else { return }
+        output[output.count - 1] ^= 1
     }
 }

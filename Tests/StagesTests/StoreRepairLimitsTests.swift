@@ -174,8 +174,9 @@ import Testing
             try ObjectDamage.missing.apply(to: [.config], at: scene.store)
         }
         let (before, other) = (try scene.contents(), try scene.contents(of: scene.mirror))
-        for dryRun in [true, false] {
-            _ = Result { try scene.repair(mirror: true, dryRun: dryRun) }
+        // Mending what opens the store refuses it, and so does the repair itself.
+        for (dryRun, mends) in [(true, true), (false, true), (false, damage != .none)] {
+            _ = Result { try scene.repair(mirror: true, dryRun: dryRun, mends: mends) }
             #expect(try scene.contents() == before, "dry run \(dryRun)")
             #expect(try scene.contents(of: scene.mirror) == other, "dry run \(dryRun)")
         }

@@ -133,12 +133,15 @@ final class StoreScene: Sendable {
     func repair(
         mirror withMirror: Bool, live: Bool = false, directories: [String] = [],
         sources: [Store] = [], dryRun: Bool = false, restoresRemoved: Bool = false,
-        afterCheck: () throws -> Void = {}
+        mends: Bool = true, afterCheck: () throws -> Void = {}
     ) throws -> [StoreRepairEvent] {
         var places: [any Backend] = [try place(store)]
         if withMirror { places.append(try place(mirror)) }
-        var events = try mendOpening(
-            mirror: withMirror, dryRun: dryRun, restoresRemoved: restoresRemoved)
+        var events: [StoreRepairEvent] = []
+        if mends {
+            events = try mendOpening(
+                mirror: withMirror, dryRun: dryRun, restoresRemoved: restoresRemoved)
+        }
         _ = try check(.deep, mirror: withMirror)
         try afterCheck()
         let store = try open()

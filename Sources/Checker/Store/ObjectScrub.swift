@@ -134,6 +134,7 @@ final class SumWorker {
         guard case .bad = first.verdict else {
             return ScrubFinding(result: first, bytes: object.size)
         }
+        place.forgetCached(object.key)
         return ScrubFinding(result: try once(object), bytes: object.size)
     }
 

@@ -137,6 +137,7 @@ final class DeepWorker {
             return ScrubFinding(result: ScrubResult(object.key, .deep, .gone))
         }
         // A line may fail too: what looks damaged is read twice.
+        place.forgetCached(object.key)
         return finding(object, try packs.check(pack, expected: expected, wasBad: wasBad))
     }
 

@@ -7,6 +7,11 @@ extension Backend {
     /// How many threads read objects and work on them: on a network some of them always wait.
     package var readerThreads: Int { isLocal ? processorCount : max(processorCount, 4) }
 
+    /// Has the next read of an object ask the place itself: for what looks damaged.
+    package func forgetCached(_ key: ObjectKey) {
+        if key.kind == .pack, let pack = key.id { (self as? BlockCache)?.forget(pack) }
+    }
+
     /// The file's bytes in memory: for backends that keep objects there anyway.
     package func put(
         _ key: ObjectKey, from file: borrowing Descriptor, size: UInt64

@@ -75,8 +75,7 @@ struct HydrateCommand: ParsableCommand {
         let root = try SnapshotRoot.find(
             found.snapshot, store: store, reader: BlobReader(store: store))
         let hydrator = Hydrator(
-            store: store, target: target,
-            options: HydrateOptions(delete: delete, verify: verify))
+            store: store, target: target, options: HydrateOptions(delete: delete, verify: verify))
         return (found, try hydrator.hydrate(tree: root.subtree, node: root.node))
     }
 

@@ -195,13 +195,15 @@ struct ObliterateCommand: ParsableCommand {
             try Print.out(JSON.document(receipt))
         } else {
             try tell(receipt, result)
-            if result.isProven {
-                try Print.line("nothing is left; receipt in \(traces.receiptPath(now))")
-            }
-            for place in receipt.places where place.versionsUnknown {
+            let unseen = receipt.places.filter(\.versionsUnknown).map(\.location)
+            for location in unseen {
                 try Print.line(
-                    "\(place.location) has no list of versions: whether it keeps old ones was "
-                        + "not looked at")
+                    "\(location) has no list of versions: whether it keeps old ones was not "
+                        + "looked at")
+            }
+            if result.isProven {
+                let what = unseen.isEmpty ? "nothing is left" : "nothing is left that is listed"
+                try Print.line("\(what); receipt in \(traces.receiptPath(now))")
             }
             if !receipt.quarantined.isEmpty {
                 try Print.line(

@@ -109,6 +109,7 @@ struct StoreCheckRun {
 
     /// The store and, when objects are read, its mirrors.
     func check(_ store: Store, _ session: String) throws -> StoreCheckResult {
+        if level == .deep { try refuseForeignMirrors(PlaceProver(key: store.key)) }
         let deadline = options.deadline
         let check = try StoreCheck(
             store: store, session: session,
@@ -119,13 +120,22 @@ struct StoreCheckRun {
         if check.hitsContent { try tellHits(store) }
         guard level == .deep else { return result }
         for place in places.mirrors {
-            // All of another repository would look damaged.
-            try PlaceProver(key: store.key).refuseForeign(place)
             let check = try PlaceCheck(
                 mirror: place, of: store, state: try state(place), options: options)
             try run(check, until: deadline, into: &result)
         }
         return result
+    }
+
+    /// All of another repository would look damaged; of a mirror that is away its check tells.
+    private func refuseForeignMirrors(_ prover: PlaceProver) throws(Failure) {
+        for place in places.mirrors {
+            do throws(Failure) {
+                try prover.refuseForeign(place)
+            } catch {
+                guard error.kind != .usage else { throw error }
+            }
+        }
     }
 
     /// Checks one place, and tells what is damaged there.
