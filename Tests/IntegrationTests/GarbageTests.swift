@@ -61,6 +61,22 @@ import Testing
         #expect(scene.fleet.objects("locks") == [])
     }
 
+    /// Nightly runs that find little to store leave few packs in the long run.
+    @Test func smallPacksAreMerged() throws {
+        let scene = try Scene { corpus, path in try corpus.small("\(path)/small", count: 20) }
+        for i in 1...17 {
+            try Data("\(i)".utf8).write(to: URL(fileURLWithPath: scene.module + "/changing"))
+            try scene.fleet.cistern("dehydrate", "data")
+        }
+        #expect(scene.fleet.objects("data").count >= 32)
+        let kept = try scene.fleet.cistern("gc", "--grace", "0", "--merge-below", "0", "--json")
+        #expect(try JSON(kept.output)["repacked"]["packs"].integer == 0)
+        try scene.fleet.cistern("gc", "--grace", "0")
+        #expect(scene.fleet.objects("data").count == 2)
+        try scene.fleet.judge()
+        #expect(try scene.roundTrip() == [])
+    }
+
     /// restic's prune removes marked packs at once, unless a snapshot needs them: then it refuses.
     @Test func resticPrunesWhatIsMarked() throws {
         for restic in Restic.all {

@@ -42,6 +42,52 @@ import Testing
         #expect(again.dead.packs + again.repacked.packs + again.deleted.packs == 0)
     }
 
+    private let merging = GarbageOptions(
+        grace: 0, limits: GarbageLimits(mergeBelow: UInt64(StoreSession.dataPackSize) * 2))
+
+    /// What many runs stored that had little to store.
+    @Test func manySmallPacksBecomeFew() throws {
+        let scene = try GarbageScene()
+        for i in 1...GarbagePlan.smallPacks / 2 {
+            try scene.write("a", "f\(i)", noise(3000, seed: UInt64(i)))
+            try scene.dehydrate("a")
+        }
+        let before = try scene.packs().all
+        #expect(before == GarbagePlan.smallPacks)
+        let report = try scene.collect("c", merging)
+        #expect(report.repacked.packs == before)
+        #expect(report.deleted.packs == before)
+        #expect(try scene.packs() == (2, 2), "one of files, one of trees")
+        #expect(try scene.lost() == [])
+        let again = try scene.collect("c", merging)
+        #expect(again.blobs == report.blobs)
+        #expect(again.copiedBytes == 0)
+        // The snapshots of old are what dehydrates go on from.
+        try scene.dehydrate("a")
+        #expect(try scene.packs() == (2, 2))
+    }
+
+    /// A copy in a new pack that is less full than the old one counts all the same.
+    @Test func aPackWhoseBlobsComeIntoTwoIsGivenUp() throws {
+        let scene = try GarbageScene()
+        for i in 1..<GarbagePlan.smallPacks {
+            try scene.write("a", "f\(i)", noise(1000, seed: UInt64(i)))
+            try scene.dehydrate("a")
+        }
+        // Nearly a whole pack, which comes last and finds no room in the one that is being filled.
+        try scene.write("a", "large", noise(StoreSession.dataPackSize - 25_000, seed: 1000))
+        try scene.write("a", "small", noise(20_000, seed: 2000))
+        try scene.dehydrate("a")
+        let old = Set(scene.memory.objects.keys.filter { $0.kind == .pack })
+        let report = try scene.collect("a", merging)
+        #expect(report.isHealthy)
+        let packs = Set(scene.memory.objects.keys.filter { $0.kind == .pack })
+        #expect(packs.isDisjoint(with: old))
+        #expect(packs.count == 3, "two of files, one of trees")
+        #expect(try scene.lost() == [])
+        #expect(try scene.collect("a").copiedBytes == 0)
+    }
+
     @Test func withGraceNothingGoesAtOnce() throws {
         let scene = try scene()
         let packs = try scene.packs().all

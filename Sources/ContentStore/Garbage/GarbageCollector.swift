@@ -86,10 +86,10 @@ package final class GarbageCollector {
         return true
     }
 
-    private func survey() throws -> PackSurvey {
+    private func survey(leaving: [Int] = []) throws -> PackSurvey {
         try PackSurvey(
             store.index, live: live.view(), youngSince: now - options.grace + 1,
-            tick: Interruption.check)
+            leaving: leaving, tick: Interruption.check)
     }
 
     /// A store that has packs and not one snapshot looks like one whose snapshots were lost.
@@ -229,7 +229,7 @@ package final class GarbageCollector {
         }
         let isNew = try lookAtSnapshots(first: false)
         if isNew || !report.problems.isEmpty || !copied.isEmpty {
-            survey = try self.survey()
+            survey = try self.survey(leaving: copied.map(\.number))
             let used = Set(survey.uses.lazy.filter { $0.live > 0 }.map(\.number))
             dropped.removeAll { used.contains($0.number) }
         }

@@ -32,18 +32,30 @@ package struct GarbageLimits: Sendable {
     package var maxUnused: Double
     /// The most bytes of live blobs that are copied in one run.
     package var maxRepack: UInt64
+    /// Packs of fewer bytes are small, and merged when there are many of them; 0 for never.
+    package var mergeBelow: UInt64
 
-    package init(maxUnused: Double = 0.05, maxRepack: UInt64 = .max) {
+    package init(maxUnused: Double = 0.05, maxRepack: UInt64 = .max, mergeBelow: UInt64 = 0) {
         self.maxUnused = maxUnused
         self.maxRepack = maxRepack
+        self.mergeBelow = mergeBelow
     }
 }
 
 /// What to do with each pack: pure, from the use of all packs.
 package struct GarbagePlan: Sendable, Equatable {
+    /// So many small packs are left as they are.
+    ///
+    /// With a fan-in of this many, a byte that is stored by a small run is copied at most as often
+    /// as its pack can grow by this factor before it is no longer small: three times from 100 bytes
+    /// to 2 MiB.
+    package static let smallPacks = 32
+
     /// Numbers of packs without a blob that is used.
     package var dead: [Int] = []
-    /// Numbers of packs whose live blobs are to be copied to new ones, the most wasteful first.
+    /// Numbers of packs whose live blobs are to be copied to new ones.
+    ///
+    /// The most wasteful come first, the small ones last.
     package var repack: [Int] = []
     /// Bytes of the dead packs.
     package var deadBytes: UInt64 = 0
@@ -60,12 +72,17 @@ package struct GarbagePlan: Sendable, Equatable {
     /// Decides.
     ///
     /// Packs without use go. Of the others, those with the greatest share of waste are copied until
-    /// what is left unused is within the limit; below that, copying costs more than it gives.
+    /// what is left unused is within the limit; below that, copying costs more than it gives. Many
+    /// small packs, as runs leave them that had little to store, become few.
     package init(_ packs: some Sequence<PackUse>, limits: GarbageLimits) {
         var candidates: [PackUse] = []
+        var small: [PackUse] = []
         var live: UInt64 = 0
         for pack in packs {
             live += pack.live
+            if pack.size < limits.mergeBelow && pack.live > 0 && !pack.isYoung && !pack.isFixed {
+                small.append(pack)
+            }
             if pack.dead == 0 { continue }
             if pack.isYoung {
                 young += 1
@@ -89,12 +106,32 @@ package struct GarbagePlan: Sendable, Equatable {
         let allowed = UInt64(Double(live) * max(0, limits.maxUnused))
         for pack in candidates {
             guard leftBytes > allowed else { break }
-            guard copyBytes + pack.live <= limits.maxRepack else { continue }
-            repack.append(pack.number)
-            copyBytes += pack.live
-            repackDeadBytes += pack.dead
-            leftBytes -= pack.dead
+            take(pack, limits)
         }
+        merge(small, limits)
         leftBytes += youngBytes
+    }
+
+    /// Takes the small packs that can be copied in this run, when they are many.
+    private mutating func merge(_ small: [PackUse], _ limits: GarbageLimits) {
+        guard small.count >= GarbagePlan.smallPacks else { return }
+        let taken = Set(repack)
+        var room = limits.maxRepack - copyBytes
+        let fitting = small.filter { pack in
+            guard !taken.contains(pack.number), pack.live <= room else { return false }
+            room -= pack.live
+            return true
+        }
+        guard fitting.count >= GarbagePlan.smallPacks else { return }
+        for pack in fitting { take(pack, limits) }
+    }
+
+    /// Takes a pack to be copied, unless it is too much for this run.
+    private mutating func take(_ pack: PackUse, _ limits: GarbageLimits) {
+        guard copyBytes + pack.live <= limits.maxRepack else { return }
+        repack.append(pack.number)
+        copyBytes += pack.live
+        repackDeadBytes += pack.dead
+        leftBytes -= pack.dead
     }
 }

@@ -13,13 +13,16 @@ struct PackSurvey {
         var isListed = false
         var isYoung = false
         var isFixed = false
+        var isLeaving = false
         /// Bytes of live blobs in it, wherever else they are.
         var potential: UInt64 = 0
         /// Bytes of live blobs that are to be kept here.
         var live: UInt64 = 0
 
-        /// The share of it that is in use at most.
-        var density: Double { size == 0 ? 0 : Double(potential) / Double(size) }
+        /// The share of it that is in use at most; less than any other's if it is to go.
+        var density: Double {
+            isLeaving ? -1 : size == 0 ? 0 : Double(potential) / Double(size)
+        }
     }
 
     /// One copy of a blob in a scan.
@@ -46,12 +49,15 @@ struct PackSurvey {
     ///
     /// - Parameters:
     ///   - youngSince: packs that were first seen from this second on are young.
+    ///   - leaving: numbers of packs that are to go if their blobs are to be had elsewhere.
     ///   - tick: called now and then; may throw to stop.
     init(
-        _ index: BlobIndex, live: LiveSet.View, youngSince: Int64, tick: () throws -> Void
+        _ index: BlobIndex, live: LiveSet.View, youngSince: Int64, leaving: [Int] = [],
+        tick: () throws -> Void
     ) throws {
         try index.read { db in
             try loadPacks(db, youngSince)
+            for number in leaving { packs[number].isLeaving = true }
             try PackSurvey.scan(db, live, tick) { copies in first(copies) }
             if duplicates > 0 {
                 try PackSurvey.scan(db, live, tick) { copies in second(copies) }

@@ -12,7 +12,8 @@ struct GcCommand: ParsableCommand {
             Removes in two phases: what is not needed is marked in the store's index, and nothing \
             new relies on it. A later run removes it, when the grace period is over and everybody \
             who was writing when it was marked has finished; it looks at all snapshots again \
-            before. Packs that are partly used are copied when much of them is waste.
+            before. Packs that are partly used are copied when much of them is waste; many small \
+            ones become few.
 
             Can be killed at any moment: the next run goes on. While a program other than Cistern \
             writes to the store, nothing is marked.
@@ -41,6 +42,12 @@ struct GcCommand: ParsableCommand {
     var maxUnused = ShareArgument(0.05, "5%")
 
     @Option(
+        help: ArgumentHelp(
+            "Packs below this size are merged when there are \(GarbagePlan.smallPacks) of them: "
+                + "500K, 4M, 0 for never.", valueName: "size"))
+    var mergeBelow = SizeArgument(2 << 20, "2M")
+
+    @Option(
         help: ArgumentHelp("The most that is copied in this run: 500M, 10G.", valueName: "size"))
     var maxRepack: SizeArgument?
 
@@ -57,7 +64,8 @@ struct GcCommand: ParsableCommand {
         let options = GarbageOptions(
             grace: Int64(grace.seconds.rounded(.up)),
             limits: GarbageLimits(
-                maxUnused: maxUnused.share, maxRepack: maxRepack?.bytes ?? .max),
+                maxUnused: maxUnused.share, maxRepack: maxRepack?.bytes ?? .max,
+                mergeBelow: mergeBelow.bytes),
             maxDuration: maxDuration?.seconds, dryRun: dryRun, mayEmpty: empty)
         let configuration = try config.load()
         Interruption.install()

@@ -39,9 +39,16 @@ struct ShareArgument: ExpressibleByArgument {
 /// A number of bytes: `500M`, `1.5G`, `4096`.
 struct SizeArgument: ExpressibleByArgument {
     var bytes: UInt64
+    let defaultValueDescription: String
 
     init?(argument: String) {
         guard let value = Quantity.bytes(argument) else { return nil }
-        bytes = value
+        self.init(value, argument)
+    }
+
+    /// The value of an option that was not given, and how help shows it.
+    init(_ bytes: UInt64, _ text: String) {
+        self.bytes = bytes
+        defaultValueDescription = text
     }
 }

@@ -48,6 +48,39 @@ import Testing
         #expect(plan.leftBytes == 190)
     }
 
+    @Test func smallPacksAreMergedWhenTheyAreMany() {
+        let many = (1...GarbagePlan.smallPacks).map { PackUse(number: $0, size: 100, live: 100) }
+        func merged(
+            _ packs: [PackUse], below: UInt64 = 101, maxUnused: Double = 0.05,
+            maxRepack: UInt64 = .max
+        ) -> [Int] {
+            let limits = GarbageLimits(
+                maxUnused: maxUnused, maxRepack: maxRepack, mergeBelow: below)
+            return GarbagePlan(packs, limits: limits).repack
+        }
+        let all = many.map(\.number)
+        #expect(merged(many) == all)
+        #expect(merged(many.dropLast()) == [])
+        #expect(merged(many, below: 100) == [])
+        #expect(merged(many, below: 0) == [])
+        // Part of them would not be many any more.
+        #expect(merged(many, maxRepack: UInt64(100 * all.count - 1)) == [])
+        let more = many + [PackUse(number: 1000, size: 100, live: 100)]
+        #expect(merged(more, maxRepack: UInt64(100 * all.count)) == all)
+        for other in [
+            PackUse(number: 1, size: 100, live: 100, isYoung: true),
+            PackUse(number: 1, size: 100, live: 100, isFixed: true),
+            PackUse(number: 1, size: 100, live: 0), PackUse(number: 1, size: 101, live: 101),
+        ] {
+            #expect(merged([other] + many.dropFirst()) == [], "\(other)")
+        }
+        // Those that are copied for their waste do not count.
+        let waste = PackUse(number: 1, size: 100, live: 1)
+        #expect(merged([waste] + many.dropFirst(), maxUnused: 0) == [1])
+        let wasteful = PackUse(number: 2000, size: 5000, live: 1)
+        #expect(merged(many + [wasteful]) == [2000] + all)
+    }
+
     // MARK: Ripeness
 
     private func judge(
