@@ -49,6 +49,8 @@ struct DamageTests {
         let memory: TemporaryFolder
         let fleet: Fleet
         let file: String
+        /// The packs that the file of interest was stored in.
+        let packs: Set<String>
         let original: [UInt8]
         let kind: Kind
         let unreadable: Unreadable?
@@ -65,8 +67,10 @@ struct DamageTests {
             try Data(original).write(to: URL(fileURLWithPath: file))
             fleet = try Fleet(in: folder()("fleet"), modules: ["data": module])
             try fleet.cistern("dehydrate", "data")
+            packs = fleet.objects("data")
             // The other file is in packs of its own, which no damage touches.
             try Data(corpus.noise(5000)).write(to: URL(fileURLWithPath: module + "/well"))
+            Corpus.settle()
             try fleet.cistern("dehydrate", "data")
             unreadable = kind == .unreadable ? try Unreadable(in: folder()) : nil
             try damage()
@@ -75,10 +79,9 @@ struct DamageTests {
         private func damage() throws {
             let store = { () throws -> StoreContents.Blob in
                 let restic = try #require(Restic.all.first)
-                let blobs = try StoreContents(fleet, restic).blobs.filter { !$0.isTree }
-                // The file was stored first; its pack is the one without the small file's blob.
-                let small = try #require(blobs.first { $0.length < 6000 })
-                let mine = blobs.filter { $0.pack != small.pack }.sorted { $0.offset < $1.offset }
+                let mine = try StoreContents(fleet, restic).blobs
+                    .filter { blob in !blob.isTree && packs.contains { $0.hasSuffix(blob.pack) } }
+                    .sorted { $0.offset < $1.offset }
                 return try #require(mine.dropFirst(mine.count / 2).first)
             }
             switch kind {

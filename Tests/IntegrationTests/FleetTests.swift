@@ -13,12 +13,6 @@ import Testing
             ).map { ($0, try folder()("modules/\($0)")) })
     }
 
-    /// The document of a run, from `runs --json`.
-    private func document(_ fleet: Fleet, _ id: String) throws -> JSON {
-        let all = try JSON(fleet.cistern("runs", "--json").output)
-        return try #require((all["runs"].array + all.array).first { $0["id"].string == id })
-    }
-
     /// Twenty modules, four workers, one module that never works: the others are done, it is last.
     @Test func onePermanentFailureStopsNobody() throws {
         var modules = try modules(19)
@@ -28,7 +22,7 @@ import Testing
         // Its path is not there, which is no mistake of the configuration: disks come and go.
         let result = try fleet.command(["run", "nightly"]).run()
         #expect(result.status == .exited(3), "\(result)")
-        let run = try document(fleet, fleet.latestRun("nightly"))
+        let run = try #require(fleet.runs(of: "nightly").first)
         #expect(run["exit_code"].integer == 3)
         let jobs = run["jobs"].array
         #expect(jobs.count == 20)
@@ -70,11 +64,14 @@ import Testing
         let scene = try Scene { try Scene.mixed(&$0, $1) }
         try scene.fleet.cistern("run", "nightly")
         try scene.fleet.cistern("wait", scene.fleet.latestRun("nightly"))
-        let running = try scene.fleet.command(["run", "nightly"]).start()
+        // Its worker is held until the run is cancelled.
+        let gate = try Gate(folder()("gate"))
+        let running = try scene.fleet.command(["run", "nightly"]).noting(gate.path).start()
         #expect(running.wait { _ in !running.descendants.isEmpty })
         let id = try scene.fleet.latestRun("nightly")
         let waiting = try scene.fleet.command(["wait", id]).start()
         try scene.fleet.cistern("cancel", id)
+        try gate.open()
         #expect(try running.wait().status == .exited(130))
         #expect(try waiting.wait().status == .exited(130))
         try running.waitForDescendants()

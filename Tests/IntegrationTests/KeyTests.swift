@@ -128,8 +128,12 @@ import Testing
         let yaml = fleet.folder + "/cistern.yaml"
         let text = try String(contentsOfFile: yaml, encoding: .utf8)
         let script = fleet.folder + "/secret.sh"
-        try write("#!/bin/sh\necho looking >&2\ncat \"$(dirname \"$0\")/$1\"\n", script)
-        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: script)
+        let lines = "#!/bin/sh\necho looking >&2\ncat \"$(dirname \"$0\")/$1\"\n"
+        // By a process of its own: a descriptor of this one that a child inherited meanwhile would
+        // keep the script "busy".
+        try Command("sh", ["-c", "umask 077; printf %s \"$1\" > \"$2\"", "sh", lines, script])
+            .run().expect()
+        try Command("chmod", ["700", script]).run().expect()
         func configure(_ line: String) throws {
             try write(
                 text.replacingOccurrences(of: "password_file: ./store.key", with: line), yaml)

@@ -60,7 +60,11 @@ import Testing
         let start = patient.scene.fleet
         try start.cistern("store", "check", "--read-data", expecting: 3)
         let places = try start.dieEverywhere(
-            Patient.repair, in: folder(), at: { $0.firstAndLast }, undisturbed: { try $0.judge() }
+            Patient.repair, in: folder(),
+            // How often a check records depends on the time that it takes.
+            at: { places in
+                places.firstAndLast.filter { !$0.name.hasPrefix("scrub-") || $0.number == 1 }
+            }, undisturbed: { try $0.judge() }
         ) { fleet, place in
             let next = try fleet.command(Patient.repair).run()
             #expect(next.status == .exited(0), "\(place): \(next)")

@@ -113,8 +113,7 @@ final class Workbench {
 
     /// Waits until nothing in the module counts as just changed.
     func settle() {
-        let start = SystemClock().now().nanosecondsSinceEpoch
-        while SystemClock().now().nanosecondsSinceEpoch - start < 60_000_000 { sched_yield() }
+        Corpus.settle()
     }
 
     /// The units of the module as they are now.

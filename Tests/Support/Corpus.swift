@@ -20,6 +20,16 @@ package struct Corpus {
         self.generator = generator
     }
 
+    /// Waits until nothing that was written so far counts as just changed.
+    ///
+    /// What is read within 50 ms of its change is looked at again.
+    package static func settle() {
+        let start = SystemClock().now().nanosecondsSinceEpoch
+        while SystemClock().now().nanosecondsSinceEpoch - start < 60_000_000 {
+            pause(seconds: 0.005)
+        }
+    }
+
     /// Makes `count` files of 1 B to 64 KiB, log-normal in size, of word text, 100 a directory.
     package mutating func small(_ path: String, count: Int = 200_000) throws {
         for i in stride(from: 0, to: count, by: 100) {

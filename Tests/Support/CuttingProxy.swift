@@ -17,6 +17,7 @@ package final class CuttingProxy: Sendable {
 
     private struct State {
         var requests: [String] = []
+        var refusals = 0
         var plan: (number: Int, cut: Cut)?
         var hasCut = false
     }
@@ -29,6 +30,9 @@ package final class CuttingProxy: Sendable {
 
     /// `METHOD PATH` of the requests since the last call of `begin`.
     package var requests: [String] { state.with { $0.requests } }
+
+    /// Answers since then that say that the server has too much to do: the request comes again.
+    package var refusals: Int { state.with { $0.refusals } }
 
     /// Whether the planned cut was made.
     package var hasCut: Bool { state.with { $0.hasCut } }
@@ -56,6 +60,9 @@ package final class CuttingProxy: Sendable {
         let cut = Monitor<Cut?>(nil)
         let answers = DedicatedThread(name: "answers") {
             while let bytes = read(server) {
+                if bytes.starts(with: Array("HTTP/1.1 503".utf8)) {
+                    state.with { $0.refusals += 1 }
+                }
                 switch cut.with({ $0 }) {
                 case .beforeAnswer: break
                 case .inAnswer: _ = LocalServer.write(client, Array(bytes.prefix(bytes.count / 2)))

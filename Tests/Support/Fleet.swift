@@ -136,15 +136,18 @@ package struct Fleet: Sendable {
         return try JSON.lines(cistern("results", run, module, stage).output)
     }
 
+    /// The runs of `pipeline`, the latest first, as `runs --json` has them.
+    package func runs(of pipeline: String) throws -> [JSON] {
+        try JSON(cistern("runs", "--json").output)["runs"].array
+            .filter { $0["pipeline"].string == pipeline }
+            // Ids of runs that begin in the same second have no order.
+            .sorted { ($0["created_ns"].integer ?? 0) > ($1["created_ns"].integer ?? 0) }
+    }
+
     /// The id of the latest run of `pipeline`.
     package func latestRun(_ pipeline: String) throws -> String {
-        let document = try JSON(cistern("runs", "--json").output)
-        let runs = document["runs"].array + document.array
-        // Ids of runs that begin in the same second have no order.
-        let last = runs.filter { $0["pipeline"].string == pipeline }
-            .max { ($0["created_ns"].integer ?? 0) < ($1["created_ns"].integer ?? 0) }
-        guard let id = last?["id"].string else {
-            throw TestError("no run of \(pipeline): \(document)")
+        guard let id = try runs(of: pipeline).first?["id"].string else {
+            throw TestError("no run of \(pipeline)")
         }
         return id
     }

@@ -138,7 +138,7 @@ import Testing
     @Test(arguments: [false, true])
     func aFileOfManyChunksIsComparedWithAndWithoutTheIndex(forgotten: Bool) throws {
         let path = bench.folder("file")
-        var content = noise(5 << 20, seed: 8)
+        var content = noise(8 << 20, seed: 8)
         try Data(content).write(to: URL(fileURLWithPath: path))
         let session = StoreSession(store: bench.store)
         let sink = BlobSink(session: session)
