@@ -44,11 +44,11 @@ package struct GarbageLimits: Sendable {
 
 /// What to do with each pack: pure, from the use of all packs.
 package struct GarbagePlan: Sendable, Equatable {
-    /// So many small packs are left as they are.
+    /// So many small packs are merged, fewer are left as they are.
     ///
-    /// With a fan-in of this many, a byte that is stored by a small run is copied at most as often
-    /// as its pack can grow by this factor before it is no longer small: three times from 100 bytes
-    /// to 2 MiB.
+    /// A merge leaves at most two packs that are small again, one of files and one of trees, and
+    /// the next one copies these once more: next to what is new, less than twice `mergeBelow` for
+    /// each 30 new packs.
     package static let smallPacks = 32
 
     /// Numbers of packs without a blob that is used.
