@@ -32,7 +32,9 @@ package struct IndexParser {
     ) throws(Failure) {
         var state = self.state
         self.state = IndexParserState()
-        try tokens.feed(bytes) { token, text throws(Failure) in
+        try tokens.feed(bytes) { bytes, at throws(Failure) in
+            try state.takeBlob(bytes, at)
+        } _: { token, text throws(Failure) in
             guard let pack = try state.take(token, text) else { return }
             let entries = state.takeEntries()
             if state.isMarked {
@@ -154,6 +156,16 @@ private struct IndexParserState {
         default: throw JSONTokens.damaged("a value has the wrong type")
         }
         return nil
+    }
+
+    /// Takes a whole blob in the form that everybody writes; returns its bytes, 0 for another
+    /// form.
+    mutating func takeBlob(_ bytes: Span<UInt8>, _ at: Int) throws(Failure) -> Int {
+        guard case .blobs = place, !isSkipping, let blob = PlainBlob(bytes, at) else { return 0 }
+        (id, type, offset, length, plainLength) =
+            (blob.id, blob.type, blob.offset, blob.length, blob.plainLength)
+        try endBlob()
+        return blob.end - at
     }
 
     private mutating func beginPack() {

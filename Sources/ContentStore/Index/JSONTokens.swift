@@ -37,14 +37,28 @@ struct JSONTokens {
 
     /// Takes the next part of the text and calls `each` for each token that is complete.
     ///
-    /// Throws a `store` failure when this is no JSON, and what `each` throws.
+    /// Throws a `store` failure when this is no JSON, and what the closures throw.
+    ///
+    /// - Parameter element: asked wherever an element of an array begins: takes it at once and
+    ///   tells how many bytes it has, or 0 to have it cut into tokens.
     mutating func feed(
-        _ bytes: Span<UInt8>, _ each: (JSONToken, [UInt8]) throws(Failure) -> Void
+        _ bytes: Span<UInt8>,
+        element: (_ bytes: Span<UInt8>, _ at: Int) throws(Failure) -> Int = { _, _ in 0 },
+        _ each: (JSONToken, [UInt8]) throws(Failure) -> Void
     ) throws(Failure) {
         var at = 0
         while at < bytes.count {
             switch inside {
-            case .nothing: at = try begin(bytes, at, each)
+            case .nothing:
+                if atElement {
+                    let taken = try element(bytes, at)
+                    if taken > 0 {
+                        at += taken
+                        expecting = .commaOrEnd
+                        continue
+                    }
+                }
+                at = try begin(bytes, at, each)
             case .string: at = try continueString(bytes, at, each)
             case .escape:
                 text.append(bytes[at])
@@ -62,6 +76,10 @@ struct JSONTokens {
         guard expecting == .nothing, inside == .nothing else {
             throw JSONTokens.damaged("it ends in the middle")
         }
+    }
+
+    private var atElement: Bool {
+        (expecting == .value || expecting == .valueOrEnd) && open.last == false
     }
 
     private mutating func begin(
