@@ -12,8 +12,8 @@ package struct StoredBlob: Sendable {
 ///
 /// Trees always are, because restic repacks those that are not.
 package enum Compression: Sendable, Equatable {
-    /// zstd level 3 (1 for blobs up to 128 KiB, where it is twice as fast and as good), and raw
-    /// for what does not compress.
+    /// zstd level 2, which stores about as little as restic does (1 for blobs up to 128 KiB, where
+    /// it is as good), and raw for what does not compress.
     case auto
     case off
     /// A zstd level, 1 to 19.
@@ -21,7 +21,7 @@ package enum Compression: Sendable, Equatable {
 
     var zstdLevel: Int32 {
         switch self {
-        case .auto, .off: 3
+        case .auto, .off: 2
         case .level(let level): level
         }
     }
@@ -39,10 +39,11 @@ package final class BlobSink {
     private let compression: Compression
     private let sealer: Sealer
     private let compressor: ZstdCompressor
-    private let treeCompressor: ZstdCompressor
     private let smallCompressor = ZstdCompressor(level: 1)
-    /// Blobs up to this size are small for `auto` and for trees.
+    /// Blobs up to this size are small for `auto`.
     private static let smallBlob = 128 << 10
+    /// Bytes of room for a compressed blob that are kept for the next one.
+    private static let scratchLimit = 4 << 20
     private let hasher = SHA256Hasher()
     private let probe = CompressibilityProbe()
     private var scratch: [UInt8] = []
@@ -80,7 +81,6 @@ package final class BlobSink {
         self.compression = compression
         sealer = Sealer(key: session.store.key)
         compressor = ZstdCompressor(level: compression.zstdLevel)
-        treeCompressor = ZstdCompressor(level: 3)
     }
 
     /// The id of some content, without storing it.
@@ -166,7 +166,8 @@ package final class BlobSink {
         let offset = pack.bytes.count
         var plainLength: UInt32?
         var scratch = take(&self.scratch)
-        defer { self.scratch = scratch }
+        // That of an unusually large chunk is given back.
+        defer { self.scratch = scratch.capacity > BlobSink.scratchLimit ? [] : scratch }
         if shouldCompress(plain, key.type) {
             compressor(for: key.type, size: plain.count).compress(plain, into: &scratch)
             if key.type == .tree || scratch.count < plain.count {
@@ -187,9 +188,9 @@ package final class BlobSink {
     }
 
     private func compressor(for type: BlobType, size: Int) -> ZstdCompressor {
-        let automatic = type == .tree || compression == .auto
-        if automatic && size <= BlobSink.smallBlob { return smallCompressor }
-        return type == .tree ? treeCompressor : compressor
+        // Of trees, which are mostly hex digits, higher levels make more bytes, not fewer.
+        let isSmall = compression == .auto && size <= BlobSink.smallBlob
+        return type == .tree || isSmall ? smallCompressor : compressor
     }
 
     private func shouldCompress(_ plain: Span<UInt8>, _ type: BlobType) -> Bool {

@@ -15,9 +15,8 @@ package struct StoredContent: Sendable {
 ///
 /// Not for use by two threads at once.
 package final class ContentWriter {
-    /// One and a half of the largest chunks: one has to be there whole to be cut, and more saves
-    /// moving it often.
-    private static let bufferSize = Chunker.maximum + Chunker.maximum / 2
+    /// Several usual chunks; a chunk that is larger makes the buffer as large as the largest.
+    private static let bufferSize = 4 * Chunker.normal
 
     private let sink: BlobSink
     private let chunker: Chunker
@@ -39,30 +38,31 @@ package final class ContentWriter {
     package func store(_ file: borrowing Descriptor, batch: Int) throws -> StoredContent {
         var result = StoredContent()
         var start = 0
+        // Most files end within the first read, so that is a short one.
+        var wanted = Chunker.minimum
         var atEnd = false
         var buffer = take(&self.buffer)
-        defer { self.buffer = buffer }
+        defer { keep(&buffer) }
         while true {
-            if !atEnd && buffer.count - start < Chunker.maximum {
-                if start > 0 {
-                    buffer.removeSubrange(..<start)
-                    start = 0
-                }
-                // Most files end within the first read, so that is a short one.
-                let wanted =
-                    result.size == 0 && buffer.isEmpty
-                    ? Chunker.minimum : ContentWriter.bufferSize - buffer.count
+            if wanted > 0 {
                 atEnd = try file.readOnce(appending: &buffer, upTo: wanted) < wanted
+                wanted = 0
             }
             if start == buffer.count && atEnd { return result }
-            let rest = buffer.span.extracting(start...)
-            guard let length = chunker.cut(rest, atEnd: atEnd) else {
-                if rest.count >= Chunker.maximum {
-                    throw Failure(.bug, "no chunk was cut from \(rest.count) bytes")
+            let cut = chunker.cut(buffer.span.extracting(start...), atEnd: atEnd)
+            guard let length = cut else {
+                let count = buffer.count - start
+                guard count < Chunker.maximum else {
+                    throw Failure(.bug, "no chunk was cut from \(count) bytes")
                 }
+                buffer.removeSubrange(..<start)
+                start = 0
+                let limit = ContentWriter.bufferSize
+                wanted = (count < limit / 2 ? limit : Chunker.maximum) - count
                 continue
             }
-            let blob = try sink.store(rest.extracting(..<length), .data, batch: batch)
+            let chunk = buffer.span.extracting(start..<(start + length))
+            let blob = try sink.store(chunk, .data, batch: batch)
             result.ids.append(blob.id)
             result.size += UInt64(length)
             result.newBytes += UInt64(blob.newBytes)
@@ -87,7 +87,7 @@ package final class ContentWriter {
             lengths.append(length)
         }
         var buffer = take(&self.buffer)
-        defer { self.buffer = buffer }
+        defer { keep(&buffer) }
         for (id, length) in zip(ids, lengths) {
             buffer.removeAll(keepingCapacity: true)
             guard try file.read(appending: &buffer, upTo: length) == length,
@@ -104,12 +104,12 @@ package final class ContentWriter {
         _ file: borrowing Descriptor, _ ids: [Digest], _ batch: Int
     ) throws -> Bool {
         var buffer = take(&self.buffer)
-        defer { self.buffer = buffer }
+        defer { keep(&buffer) }
         var rest = ids[...]
         var atEnd = false
         while true {
             if !atEnd && buffer.count < Chunker.maximum {
-                let wanted = ContentWriter.bufferSize - buffer.count
+                let wanted = Chunker.maximum - buffer.count
                 atEnd = try file.read(appending: &buffer, upTo: wanted) < wanted
             }
             if buffer.isEmpty { return rest.isEmpty }
@@ -119,5 +119,11 @@ package final class ContentWriter {
             _ = try sink.store(buffer.span.extracting(..<length), .data, batch: batch)
             buffer.removeSubrange(..<length)
         }
+    }
+
+    /// Keeps a buffer for the next file, unless this one had a very large chunk.
+    private func keep(_ buffer: inout [UInt8]) {
+        swap(&self.buffer, &buffer)
+        if self.buffer.capacity > 2 * ContentWriter.bufferSize { self.buffer = [] }
     }
 }

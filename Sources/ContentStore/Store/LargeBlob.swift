@@ -50,7 +50,7 @@ package enum LargeBlob {
         _ file: borrowing Descriptor, size: UInt64, key: MasterKey,
         _ write: ([UInt8]) throws(SystemError) -> Void
     ) throws {
-        let compressor = ZstdStreamCompressor(level: 3)
+        let compressor = ZstdStreamCompressor(level: 1)
         let sealer = StreamSealer(key: key)
         var plain: [UInt8] = []
         var compressed: [UInt8] = []
