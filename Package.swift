@@ -18,6 +18,7 @@ let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -49,7 +50,7 @@ let package = Package(
         module("Platform", ["CLinux", "CZstd"]),
         module("Manifest", ["Platform"]),
         module("JobTable", ["Platform", grdb]),
-        module("ContentStore", ["Platform", "CCrypto", "CCurl", grdb]),
+        module("ContentStore", ["Platform", "CCrypto", "CCurl", grdb, sqlite]),
 
         // Stages
         module("Stages", ["Platform", "Manifest", "JobTable", "ContentStore"]),

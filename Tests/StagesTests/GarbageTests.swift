@@ -88,6 +88,34 @@ import Testing
         #expect(try scene.collect("a").copiedBytes == 0)
     }
 
+    /// What a pack that stays has too is not copied out of one that goes.
+    @Test func whatIsElsewhereIsNotCopied() throws {
+        let scene = try GarbageScene()
+        try scene.write("a", "both", noise(20_000, seed: 1))
+        try scene.write("a", "own", noise(5000, seed: 2))
+        try scene.write("a", "gone", noise(40_000, seed: 3))
+        try scene.dehydrate("a")
+        let first = scene.memory.objects
+        for key in first.keys where [.pack, .index, .snapshot].contains(key.kind) {
+            scene.memory.damage(key, nil)
+        }
+        // A host that does not see the first packs.
+        try scene.write("b", "both", noise(20_000, seed: 1))
+        try scene.dehydrate("b")
+        for (key, bytes) in first where key.kind != .config && key.kind != .lock {
+            scene.memory.damage(key, bytes)
+        }
+        try scene.remove("a", "gone")
+        try scene.dehydrate("a")
+        try scene.forget("a")
+        let report = try scene.collect("c")
+        #expect(report.repacked.packs == 1)
+        #expect((5000..<10_000).contains(report.copiedBytes), "\(report.copiedBytes)")
+        #expect(try scene.lost() == [])
+        let again = try scene.collect("c")
+        #expect(again.blobs == again.liveBlobs)
+    }
+
     @Test func withGraceNothingGoesAtOnce() throws {
         let scene = try scene()
         let packs = try scene.packs().all

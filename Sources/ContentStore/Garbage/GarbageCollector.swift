@@ -88,7 +88,7 @@ package final class GarbageCollector {
 
     private func survey(leaving: [Int] = []) throws -> PackSurvey {
         try PackSurvey(
-            store.index, live: live.view(), youngSince: now - options.grace + 1,
+            store.index, live: live.referred(), youngSince: now - options.grace + 1,
             leaving: leaving, tick: Interruption.check)
     }
 
@@ -107,7 +107,7 @@ package final class GarbageCollector {
     private func describe(_ survey: PackSurvey) {
         report.listed = GarbageReport.Amount(packs: survey.count, bytes: survey.bytes)
         report.blobs = live.count
-        report.liveBlobs = live.view().count
+        report.liveBlobs = live.referred().count
         report.lostBlobs += survey.lost
     }
 
@@ -218,7 +218,7 @@ package final class GarbageCollector {
             report.copiedBytes = plan.copyBytes
             return
         }
-        let copied = try repack(plan, dead)
+        let copied = try repack(plan, dead, several: survey.several)
         var dropped = dead + copied
         guard !dropped.isEmpty || !orphans.isEmpty else { return }
         // What was written while this looked and copied may rely on what was to go.
@@ -238,12 +238,15 @@ package final class GarbageCollector {
         if options.grace == 0 { forgotten += try sweepAgain() }
     }
 
-    private func repack(_ plan: GarbagePlan, _ dead: [IndexedPack]) throws -> [IndexedPack] {
+    private func repack(
+        _ plan: GarbagePlan, _ dead: [IndexedPack], several: LiveSet.Subset
+    ) throws -> [IndexedPack] {
         guard !plan.repack.isEmpty else { return [] }
         // In the order of the old packs, so that what was stored together stays together.
         let packs = try store.index.packs(numbered: plan.repack.sorted())
         let repacker = Repacker(
-            session: session, live: live.view(), going: Set((dead + packs).map(\.id)))
+            session: session, live: live.referred(), several: several,
+            going: Set((dead + packs).map(\.id)))
         let result = try repacker.run(packs) {
             try Interruption.check()
             guard let limit = options.maxDuration else { return true }
@@ -317,14 +320,14 @@ package final class GarbageCollector {
             return []
         }
         let sealer = Sealer(key: store.key)
-        let view = live.view()
+        let view = live.referred()
         var result: [MarkedPack] = []
         var adopted: [Digest] = []
         let time = store.clock.now()
         for orphan in found {
             let entries = try entries(of: orphan, sealer)
             let isNeeded = try entries.contains { entry throws(Failure) in
-                guard view.isLive(entry.id) else { return false }
+                guard view.contains(entry.id) else { return false }
                 return try !store.index.contains(entry.id, entry.type)
             }
             if isNeeded {

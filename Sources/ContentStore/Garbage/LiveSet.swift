@@ -139,30 +139,41 @@ package final class LiveSet: Sendable {
         }
     }
 
-    /// A view for one thread's many questions, as of now.
-    package struct View {
+    /// Some blobs of the set; a value, for one thread's many questions.
+    package struct Subset {
         fileprivate let set: LiveSet
-        fileprivate let live: [UInt64]
+        fileprivate var bits: [UInt64]
 
-        /// Whether a snapshot refers to the blob; one that the set does not know counts as if.
-        package func isLive(_ id: Digest) -> Bool {
+        /// Whether the blob is among them; one that the set does not know counts as if.
+        package func contains(_ id: Digest) -> Bool {
             guard let position = set.position(id) else { return true }
-            return live[position >> 6] & 1 << UInt64(position & 63) != 0
+            return bits[position >> 6] & 1 << UInt64(position & 63) != 0
         }
 
-        /// How many blobs are referred to here and in `other`, and were not in `before`.
-        package func count(_ other: View, without before: View) -> Int {
+        /// Adds a blob; one that the set does not know is among them already.
+        package mutating func insert(_ id: Digest) {
+            guard let position = set.position(id) else { return }
+            bits[position >> 6] |= 1 << UInt64(position & 63)
+        }
+
+        /// None of the blobs that the set knows.
+        package func emptied() -> Subset {
+            Subset(set: set, bits: [UInt64](repeating: 0, count: bits.count))
+        }
+
+        /// How many blobs are here and in `other`, and not in `before`.
+        package func count(_ other: Subset, without before: Subset) -> Int {
             var count = 0
-            for i in live.indices {
-                count += (live[i] & other.live[i] & ~before.live[i]).nonzeroBitCount
+            for i in bits.indices {
+                count += (bits[i] & other.bits[i] & ~before.bits[i]).nonzeroBitCount
             }
             return count
         }
 
-        /// How many blobs are referred to.
-        package var count: Int { live.reduce(0) { $0 + $1.nonzeroBitCount } }
+        /// How many blobs these are.
+        package var count: Int { bits.reduce(0) { $0 + $1.nonzeroBitCount } }
     }
 
-    /// What is known at this moment.
-    package func view() -> View { View(set: self, live: bits.withLock { $0.live }) }
+    /// The blobs that are referred to, as far as is known at this moment.
+    package func referred() -> Subset { Subset(set: self, bits: bits.withLock { $0.live }) }
 }

@@ -33,7 +33,10 @@ struct PackSurvey {
     }
 
     private var packs: [Pack] = []
-    private var duplicates = 0
+    /// Live blobs of which there are several good copies.
+    private(set) var several: LiveSet.Subset
+    /// Whether there is a blob of which it is not known yet which copy stays.
+    private var hasChoice = false
 
     /// Packs that no index file lists, with blobs that snapshots refer to.
     ///
@@ -52,15 +55,16 @@ struct PackSurvey {
     ///   - leaving: numbers of packs that are to go if their blobs are to be had elsewhere.
     ///   - tick: called now and then; may throw to stop.
     init(
-        _ index: BlobIndex, live: LiveSet.View, youngSince: Int64, leaving: [Int] = [],
+        _ index: BlobIndex, live: LiveSet.Subset, youngSince: Int64, leaving: [Int] = [],
         tick: () throws -> Void
     ) throws {
+        several = live.emptied()
         try index.read { db in
             try loadPacks(db, youngSince)
             for number in leaving { packs[number].isLeaving = true }
-            try PackSurvey.scan(db, live, tick) { copies in first(copies) }
-            if duplicates > 0 {
-                try PackSurvey.scan(db, live, tick) { copies in second(copies) }
+            try PackSurvey.scan(db, live, tick) { id, copies in first(id, copies) }
+            if hasChoice {
+                try PackSurvey.scan(db, live, tick) { _, copies in second(copies) }
             }
         }
     }
@@ -99,51 +103,58 @@ struct PackSurvey {
 
     /// Calls `each` with all copies of each live blob.
     private static func scan(
-        _ db: Database, _ live: LiveSet.View, _ tick: () throws -> Void, _ each: ([Copy]) -> Void
+        _ db: Database, _ live: LiveSet.Subset, _ tick: () throws -> Void,
+        _ each: (Digest, [Copy]) -> Void
     ) throws {
-        let rows = try Row.fetchCursor(
-            db, sql: "SELECT id, type, pack, stored, plain IS NULL, bad FROM blob")
+        let rows = try IndexStatement(
+            db, "SELECT id, type, pack, stored, plain IS NULL, bad FROM blob")
         var copies: [Copy] = []
-        var last: (id: Digest, type: Int)?
+        var last: (id: Digest, type: Int64)?
         var isLive = false
         var count = 0
-        while let row = try rows.next() {
+        while try rows.step() {
             count += 1
             if count & 0xFFFF == 0 { try tick() }
-            let id = try row.withUnsafeData(atIndex: 0) { data in
-                data.flatMap { Digest($0.span) }
+            guard let id = rows.digest(0) else {
+                throw Failure(.store, "an entry of it cannot be read")
             }
-            guard let id else { throw Failure(.store, "an entry of it cannot be read") }
-            let type: Int = row[1]
+            let type = rows.int(1)
             if last?.id != id || last?.type != type {
-                if isLive { each(copies) }
+                if let last, isLive { each(last.id, copies) }
                 copies.removeAll(keepingCapacity: true)
                 last = (id, type)
-                isLive = live.isLive(id)
+                isLive = live.contains(id)
             }
             guard isLive else { continue }
-            let entry: UInt64 = row[4] as Int == 1 ? 37 : 41
+            let entry: UInt64 = rows.int(4) == 1 ? 37 : 41
             copies.append(
                 Copy(
-                    pack: row[2], bytes: UInt64(clamping: row[3] as Int64) + entry,
-                    isBad: row[5] as Int != 0))
+                    pack: Int(rows.int(2)), bytes: UInt64(clamping: rows.int(3)) + entry,
+                    isBad: rows.int(5) != 0))
         }
-        if isLive { each(copies) }
+        if let last, isLive { each(last.id, copies) }
     }
 
-    private mutating func first(_ copies: [Copy]) {
+    private mutating func first(_ id: Digest, _ copies: [Copy]) {
         blobs += copies.count
         var usable = 0
+        var staying = 0
         var only: Copy?
         for copy in copies where packs[copy.pack].isUsable && !copy.isBad {
             usable += 1
-            only = copy
+            if packs[copy.pack].isLeaving {
+                only = only ?? copy
+            } else {
+                staying += 1
+                only = copy
+            }
             packs[copy.pack].potential += copy.bytes
         }
-        if usable > 1 {
-            duplicates += 1
-        } else if let only {
+        if usable > 1 { several.insert(id) }
+        if usable == 1 || staying == 1, let only {
             packs[only.pack].live += only.bytes
+        } else if usable > 1 {
+            hasChoice = true
         } else {
             protect(copies)
         }
@@ -163,7 +174,9 @@ struct PackSurvey {
     /// Of several good copies the one in the pack that is used most stays.
     private mutating func second(_ copies: [Copy]) {
         let usable = copies.filter { packs[$0.pack].isUsable && !$0.isBad }
-        guard usable.count > 1 else { return }
+        guard usable.count > 1, usable.count(where: { !packs[$0.pack].isLeaving }) != 1 else {
+            return
+        }
         let best = usable.max { a, b in
             let x = packs[a.pack].density
             let y = packs[b.pack].density

@@ -6,6 +6,8 @@ final class Repacker {
     private static let blobLimit = 64 << 20
     /// Bytes that nobody wants, read to save a further read.
     private static let gapLimit: UInt64 = 64 << 10
+    /// Bytes of the longest header of a pack of this kind.
+    private static let headerRoom = StoreSession.packBlobLimit * 41 + Sealer.overhead + 4
 
     /// The live blobs of one pack, verified.
     private struct Copied: Sendable {
@@ -15,6 +17,22 @@ final class Repacker {
         var entries: [PackEntry] = []
         /// What made the pack unfit to be given up.
         var problem: Failure?
+    }
+
+    /// Which blobs of the packs are copied.
+    private struct Choice: Sendable {
+        var live: LiveSet.Subset
+        var several: LiveSet.Subset
+        var going: Set<Digest>
+
+        /// Whether a snapshot refers to the blob and no pack that stays has it.
+        func includes(_ entry: PackEntry, _ index: BlobIndex) throws(Failure) -> Bool {
+            guard live.contains(entry.id) else { return false }
+            guard several.contains(entry.id) else { return true }
+            return try !index.copies(entry.id, entry.type).contains {
+                $0.isUsable && !going.contains($0.location.pack)
+            }
+        }
     }
 
     /// What became of the packs.
@@ -31,9 +49,7 @@ final class Repacker {
 
     private let store: Store
     private let session: StoreSession
-    private let live: LiveSet.View
-    /// The packs that are to go, by number: copies in them do not count.
-    private let going: Set<Digest>
+    private let choice: Choice
     private var result = Result()
     private let data = OpenPack(limit: StoreSession.dataPackSize)
     private let tree = OpenPack(limit: StoreSession.treePackSize)
@@ -47,12 +63,15 @@ final class Repacker {
         init(limit: Int) { self.limit = limit }
     }
 
-    /// - Parameter going: the packs that will be given up, these and others.
-    init(session: StoreSession, live: LiveSet.View, going: Set<Digest>) {
+    /// - Parameters:
+    ///   - several: the blobs that the index had several good copies of.
+    ///   - going: the packs that will be given up, these and others.
+    init(
+        session: StoreSession, live: LiveSet.Subset, several: LiveSet.Subset, going: Set<Digest>
+    ) {
         store = session.store
         self.session = session
-        self.live = live
-        self.going = going
+        choice = Choice(live: live, several: several, going: going)
     }
 
     /// Copies `packs`, in this order, until `goesOn` says no.
@@ -61,15 +80,14 @@ final class Repacker {
     ) throws -> Result {
         var rest = packs[...]
         let store = store
-        let live = live
-        let going = going
+        let choice = choice
         try orderedMap(
             threads: threads, window: threads, name: "repack",
             makeWorker: { _ in
                 let blob = SealedBlob(key: store.key)
                 let sealer = Sealer(key: store.key)
                 return { _, pack in
-                    try Repacker.read(pack, store, live, going, blob, sealer)
+                    try Repacker.read(pack, store, choice, blob, sealer)
                 }
             },
             next: {
@@ -105,8 +123,7 @@ final class Repacker {
             try close(pack)
         }
         let key = StoreSession.BlobKey(id: entry.id, type: entry.type)
-        let ticket = pack.ticket ?? session.newTicket(batch: 0)
-        pack.ticket = ticket
+        let ticket = ticket(pack)
         // Another pack that was given up had it too.
         guard session.claim(key, ticket: ticket, batch: 0) else { return }
         var entry = entry
@@ -118,6 +135,15 @@ final class Repacker {
         if pack.bytes.count >= pack.limit || pack.entries.count >= StoreSession.packBlobLimit {
             try close(pack)
         }
+    }
+
+    private func ticket(_ pack: OpenPack) -> Int {
+        if let ticket = pack.ticket { return ticket }
+        let ticket = session.newTicket(batch: 0)
+        pack.ticket = ticket
+        if pack === data { pack.bytes = session.buffers.with { $0.popLast() } ?? [] }
+        pack.bytes.reserveCapacity(pack.limit + Repacker.headerRoom)
+        return ticket
     }
 
     private func close(_ pack: OpenPack) throws(Failure) {
@@ -137,15 +163,14 @@ final class Repacker {
     // MARK: One pack
 
     private static func read(
-        _ pack: IndexedPack, _ store: Store, _ live: LiveSet.View, _ going: Set<Digest>,
-        _ blob: SealedBlob, _ sealer: Sealer
+        _ pack: IndexedPack, _ store: Store, _ choice: Choice, _ blob: SealedBlob,
+        _ sealer: Sealer
     ) throws -> Copied {
         var copied = Copied(pack: pack)
         do throws(Failure) {
             let entries = try store.header(of: pack.id, size: pack.size, sealer: sealer)
             var wanted: [PackEntry] = []
-            for entry in entries where live.isLive(entry.id) {
-                if try hasOther(entry, store, going) { continue }
+            for entry in entries where try choice.includes(entry, store.index) {
                 guard entry.storedLength <= blobLimit else {
                     throw Failure(.store, "a blob of it is too large to be copied")
                 }
@@ -159,19 +184,11 @@ final class Repacker {
         return copied
     }
 
-    /// Whether a pack that stays has the blob.
-    private static func hasOther(
-        _ entry: PackEntry, _ store: Store, _ going: Set<Digest>
-    ) throws(Failure) -> Bool {
-        try store.index.copies(entry.id, entry.type).contains {
-            $0.isUsable && !going.contains($0.location.pack)
-        }
-    }
-
     private static func fetch(
         _ entries: [PackEntry], _ pack: IndexedPack, _ store: Store, _ blob: SealedBlob,
         _ copied: inout Copied
     ) throws(Failure) {
+        copied.bytes.reserveCapacity(entries.reduce(0) { $0 + Int($1.storedLength) })
         var first = 0
         var buffer: [UInt8] = []
         while first < entries.count {

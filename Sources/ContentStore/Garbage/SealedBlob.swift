@@ -7,7 +7,7 @@ internal import Platform
 final class SealedBlob {
     private let sealer: Sealer
     private let decompressor = ZstdDecompressor()
-    private let compressor = ZstdCompressor(level: 3)
+    private let compressor = ZstdCompressor(level: 1)
     private let hasher = SHA256Hasher()
     private var opened: [UInt8] = []
     private var plain: [UInt8] = []

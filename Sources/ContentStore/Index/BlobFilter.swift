@@ -122,11 +122,11 @@ extension BlobIndex {
         try read { db in
             let newest = try Int64.fetchOne(db, sql: "SELECT max(pk) FROM pack WHERE state >= 1")
             count(try Int.fetchOne(db, sql: "SELECT count(*) FROM blob") ?? 0)
-            let rows = try Row.fetchCursor(db, sql: "SELECT id, type FROM blob")
-            while let row = try rows.next() {
-                guard let id = Digest(data: row[0]), let type = BlobType(rawValue: row[1]) else {
-                    continue
-                }
+            let rows = try IndexStatement(db, "SELECT id, type FROM blob")
+            while try rows.step() {
+                guard let id = rows.digest(0),
+                    let type = BlobType(rawValue: UInt8(truncatingIfNeeded: rows.int(1)))
+                else { continue }
                 each(id, type)
             }
             return newest ?? 0

@@ -16,26 +16,31 @@ extension BlobIndex {
             var result: [BlobLocation?] = []
             result.reserveCapacity(ids.count)
             try db.inTransaction(.deferred) {
-                let statement = try db.cachedStatement(
-                    sql: """
-                        SELECT pack.id, blob.offset, blob.stored, blob.plain
-                        FROM blob JOIN pack ON pack.pk = blob.pack
-                        WHERE \(BlobIndex.isUsableCopy) LIMIT 1
-                        """)
+                let statement = try IndexStatement(
+                    db,
+                    """
+                    SELECT pack.id, blob.offset, blob.stored, blob.plain
+                    FROM blob JOIN pack ON pack.pk = blob.pack
+                    WHERE \(BlobIndex.isUsableCopy) LIMIT 1
+                    """)
+                try statement.bind(2, Int64(type.rawValue))
                 for id in ids {
-                    let row = try Row.fetchOne(statement, arguments: [id.data, type.rawValue])
-                    result.append(row.flatMap(BlobIndex.location))
+                    statement.restart()
+                    try statement.bind(1, id)
+                    result.append(try statement.step() ? BlobIndex.location(statement) : nil)
                 }
+                statement.restart()
                 return .commit
             }
             return result
         }
     }
 
-    private static func location(_ row: Row) -> BlobLocation? {
-        guard let pack = Digest(data: row[0]) else { return nil }
+    /// The location in the columns pack, offset, length and plain length of a row.
+    static func location(_ row: borrowing IndexStatement) -> BlobLocation? {
+        guard let pack = row.digest(0) else { return nil }
         return BlobLocation(
-            pack: pack, offset: UInt64(row[1] as Int64), storedLength: UInt32(row[2] as Int64),
-            plainLength: (row[3] as Int64?).map { UInt32($0) })
+            pack: pack, offset: UInt64(row.int(1)), storedLength: UInt32(row.int(2)),
+            plainLength: row.optionalInt(3).map { UInt32($0) })
     }
 }

@@ -148,13 +148,13 @@ extension BlobIndex {
     package func sums() throws(Failure) -> PackSums {
         try read { db in
             var sums = PackSums()
-            let rows = try Row.fetchCursor(
-                db, sql: "SELECT id, type, pack, offset, stored, plain, bad FROM blob")
-            while let row = try rows.next() {
-                guard let entry = try BlobIndex.entry(row) else {
+            let rows = try IndexStatement(
+                db, "SELECT id, type, pack, offset, stored, plain, bad FROM blob")
+            while try rows.step() {
+                guard let entry = BlobIndex.entry(rows) else {
                     throw Failure(.store, "an entry of it cannot be read")
                 }
-                sums.add(entry, row[2], bad: row[6] as Int != 0)
+                sums.add(entry, Int(rows.int(2)), bad: rows.int(6) != 0)
             }
             return sums
         }
@@ -166,30 +166,29 @@ extension BlobIndex {
     /// damaged.
     package func entries(ofPack number: Int) throws(Failure) -> [PackEntry] {
         try read { db in
-            let rows = try Row.fetchCursor(
+            let rows = try IndexStatement(
                 db,
-                sql: """
-                    SELECT id, type, pack, offset, stored, plain FROM blob WHERE pack = ?
-                    ORDER BY offset
-                    """, arguments: [number])
+                """
+                SELECT id, type, pack, offset, stored, plain FROM blob WHERE pack = ?
+                ORDER BY offset
+                """)
+            try rows.bind(1, Int64(number))
             var entries: [PackEntry] = []
-            while let row = try rows.next() {
-                if let entry = try BlobIndex.entry(row) { entries.append(entry) }
+            while try rows.step() {
+                if let entry = BlobIndex.entry(rows) { entries.append(entry) }
             }
             return entries
         }
     }
 
-    static func entry(_ row: Row) throws -> PackEntry? {
-        let id = try row.withUnsafeData(atIndex: 0) { data in
-            data.flatMap { Digest($0.span) }
-        }
-        guard let id, let type = BlobType(rawValue: UInt8(truncatingIfNeeded: row[1] as Int64)),
-            let offset = UInt64(exactly: row[3] as Int64),
-            let stored = UInt32(exactly: row[4] as Int64)
+    /// The entry in the columns id, type, pack, offset, length and plain length of a row.
+    static func entry(_ row: borrowing IndexStatement) -> PackEntry? {
+        guard let id = row.digest(0),
+            let type = BlobType(rawValue: UInt8(truncatingIfNeeded: row.int(1))),
+            let offset = UInt64(exactly: row.int(3)), let stored = UInt32(exactly: row.int(4))
         else { return nil }
         return PackEntry(
             type: type, id: id, offset: offset, storedLength: stored,
-            plainLength: (row[5] as Int64?).flatMap { UInt32(exactly: $0) })
+            plainLength: row.optionalInt(5).flatMap { UInt32(exactly: $0) })
     }
 }

@@ -50,19 +50,23 @@ extension BlobIndex {
     static func insert(
         _ db: Database, pk: Int64, _ entries: [PackEntry], keepingBad: Bool = false
     ) throws {
-        let statement = try db.cachedStatement(
-            sql: """
-                INSERT INTO blob (id, type, pack, offset, stored, plain, bad)
-                VALUES (?, ?, ?, ?, ?, ?, 0)
-                ON CONFLICT (id, type, pack) DO UPDATE SET
-                    offset = excluded.offset, stored = excluded.stored, plain = excluded.plain,
-                    bad = \(keepingBad ? "bad" : "0")
-                """)
+        let statement = try IndexStatement(
+            db,
+            """
+            INSERT INTO blob (id, type, pack, offset, stored, plain, bad)
+            VALUES (?, ?, ?, ?, ?, ?, 0)
+            ON CONFLICT (id, type, pack) DO UPDATE SET
+                offset = excluded.offset, stored = excluded.stored, plain = excluded.plain,
+                bad = \(keepingBad ? "bad" : "0")
+            """)
         for entry in entries.sorted(by: { $0.id < $1.id }) {
-            try statement.execute(arguments: [
-                entry.id.data, entry.type.rawValue, pk, Int64(entry.offset),
-                Int64(entry.storedLength), entry.plainLength.map { Int64($0) },
-            ])
+            try statement.bind(1, entry.id)
+            try statement.bind(2, Int64(entry.type.rawValue))
+            try statement.bind(3, pk)
+            try statement.bind(4, Int64(entry.offset))
+            try statement.bind(5, Int64(entry.storedLength))
+            try statement.bind(6, entry.plainLength.map { Int64($0) })
+            try statement.run()
         }
     }
 

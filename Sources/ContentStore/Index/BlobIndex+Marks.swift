@@ -264,15 +264,14 @@ extension BlobIndex {
             // A pass of its own, which costs less than memory that grows by doubling.
             let all = try Int.fetchOne(db, sql: "SELECT count(*) FROM blob") ?? 0
             var builder = LiveSet.Builder(count: all)
-            let rows = try Row.fetchCursor(db, sql: "SELECT id FROM blob")
+            let rows = try IndexStatement(db, "SELECT id FROM blob")
             var count = 0
-            while let row = try rows.next() {
+            while try rows.step() {
                 count += 1
                 if count & 0xFFFF == 0 { try tick() }
-                let id = try row.withUnsafeData(atIndex: 0) { data in
-                    data.flatMap { Digest($0.span) }
+                guard let id = rows.digest(0) else {
+                    throw Failure(.store, "an entry of it cannot be read")
                 }
-                guard let id else { throw Failure(.store, "an entry of it cannot be read") }
                 try builder.add(id)
             }
             return builder.finish()

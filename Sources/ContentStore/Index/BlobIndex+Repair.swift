@@ -8,11 +8,11 @@ extension BlobIndex {
     package func entries(ofPacks numbers: Set<Int>) throws(Failure) -> [Int: [PackEntry]] {
         try read { db in
             var result: [Int: [PackEntry]] = [:]
-            let rows = try Row.fetchCursor(
-                db, sql: "SELECT id, type, pack, offset, stored, plain FROM blob")
-            while let row = try rows.next() {
-                let number: Int = row[2]
-                guard numbers.contains(number), let entry = try BlobIndex.entry(row) else {
+            let rows = try IndexStatement(
+                db, "SELECT id, type, pack, offset, stored, plain FROM blob")
+            while try rows.step() {
+                let number = Int(rows.int(2))
+                guard numbers.contains(number), let entry = BlobIndex.entry(rows) else {
                     continue
                 }
                 result[number, default: []].append(entry)

@@ -210,21 +210,17 @@ package final class BlobIndex: Sendable {
     func copies(_ id: Digest, _ type: BlobType) throws(Failure) -> [BlobCopy] {
         do {
             return try reader.unsafeRead { db in
-                let statement = try db.cachedStatement(sql: BlobIndex.lookup)
-                let rows = try Row.fetchCursor(
-                    statement, arguments: [id.data, type.rawValue])
+                let rows = try IndexStatement(db, BlobIndex.lookup)
+                try rows.bind(1, id)
+                try rows.bind(2, Int64(type.rawValue))
                 var result: [BlobCopy] = []
-                while let row = try rows.next() {
-                    guard let pack = Digest(data: row[0]) else { continue }
-                    let location = BlobLocation(
-                        pack: pack, offset: UInt64(row[1] as Int64),
-                        storedLength: UInt32(row[2] as Int64),
-                        plainLength: (row[3] as Int64?).map { UInt32($0) })
+                while try rows.step() {
+                    guard let location = BlobIndex.location(rows) else { continue }
                     result.append(
                         BlobCopy(
-                            location: location, isBad: row[4] as Int != 0,
-                            isPresent: row[5] as Int == 1,
-                            isListed: row[6] as Int >= PackState.uploaded.rawValue))
+                            location: location, isBad: rows.int(4) != 0,
+                            isPresent: rows.int(5) == 1,
+                            isListed: rows.int(6) >= PackState.uploaded.rawValue))
                 }
                 return result
             }

@@ -43,16 +43,20 @@ package final class BlobLookup {
         do {
             return try queue.unsafeRead { db in
                 try begin(db, ids.count)
-                let statement = try db.cachedStatement(
-                    sql: """
-                        SELECT 1 FROM blob JOIN pack ON pack.pk = blob.pack
-                        WHERE \(BlobIndex.isUsableCopy) LIMIT 1
-                        """)
-                return try ids.indices.filter { i in
-                    let found = try Int.fetchOne(
-                        statement, arguments: [ids[i].data, type.rawValue])
-                    return found == nil
+                let statement = try IndexStatement(
+                    db,
+                    """
+                    SELECT 1 FROM blob JOIN pack ON pack.pk = blob.pack
+                    WHERE \(BlobIndex.isUsableCopy) LIMIT 1
+                    """)
+                try statement.bind(2, Int64(type.rawValue))
+                var missing: [Int] = []
+                for i in ids.indices {
+                    statement.restart()
+                    try statement.bind(1, ids[i])
+                    if try !statement.step() { missing.append(i) }
                 }
+                return missing
             }
         } catch {
             throw BlobIndex.failure(error, path)

@@ -70,12 +70,12 @@ package final class Obliterator {
 
     /// Finds what the other snapshots refer to, and what of it the module has too.
     private func look(_ mine: [StoredSnapshot], _ others: [StoredSnapshot]) throws {
-        var own: LiveSet.View?
+        var own: LiveSet.Subset?
         if !mine.isEmpty && result.note.kept == nil {
             do {
                 _ = try TreeMark.walk(
                     mine.map(\.snapshot.tree), store: store, live: live, tick: Interruption.check)
-                own = live.view()
+                own = live.referred()
             } catch let failure as Failure where failure.kind == .store {
                 // Damaged, or half removed: what it shares cannot be told then.
             }
@@ -83,13 +83,13 @@ package final class Obliterator {
         }
         let groups = Dictionary(grouping: others) { Obliterator.name($0.snapshot) }
         var kept: [ObliterationNote.Kept] = []
-        var before = live.view()
+        var before = live.referred()
         for name in groups.keys.sorted() {
             _ = try TreeMark.walk(
                 (groups[name] ?? []).map(\.snapshot.tree), store: store, live: live,
                 tick: Interruption.check)
             guard let own else { continue }
-            let now = live.view()
+            let now = live.referred()
             let shared = now.count(own, without: before)
             if shared > 0 { kept.append(.init(module: name, blobs: shared)) }
             before = now
@@ -106,7 +106,7 @@ package final class Obliterator {
     /// Copies what others need out of packs that are partly garbage, and takes all garbage out of
     /// the index.
     private func rewrite() throws {
-        let view = live.view()
+        let view = live.referred()
         let survey = try PackSurvey(
             store.index, live: view, youngSince: .max, tick: Interruption.check)
         let needed = try store.index.packs(numbered: survey.needed.sorted())
@@ -115,7 +115,8 @@ package final class Obliterator {
         let dead = try store.index.packs(numbered: plan.dead)
         let packs = try store.index.packs(numbered: plan.repack.sorted())
         let repacker = Repacker(
-            session: session, live: view, going: Set((dead + packs).map(\.id)))
+            session: session, live: view, several: survey.several,
+            going: Set((dead + packs).map(\.id)))
         let copied = try repacker.run(packs) {
             try Interruption.check()
             return true
@@ -141,7 +142,7 @@ package final class Obliterator {
 
     private func removeUnlisted() throws {
         let survey = try PackSurvey(
-            store.index, live: live.view(), youngSince: .max, tick: Interruption.check)
+            store.index, live: live.referred(), youngSince: .max, tick: Interruption.check)
         for pack in try store.index.packs(numbered: survey.needed.sorted())
         where try store.index.listedSize(pack.id) != nil {
             throw Failure(
@@ -184,7 +185,7 @@ package final class Obliterator {
         _ = try TreeMark.walk(
             left.map(\.snapshot.tree), store: store, live: all, tick: Interruption.check)
         result.blobs = all.count
-        let unused = all.count - all.view().count
+        let unused = all.count - all.referred().count
         if unused > 0 { result.problems.append("\(unused) blobs that no snapshot uses are left") }
         if left.contains(where: { $0.snapshot.module == module }) {
             result.problems.append("there is a snapshot of the module")

@@ -26,7 +26,7 @@ extension StoreSession {
             // Damage from before: what can be walked is secured all the same.
         }
         let survey = try PackSurvey(
-            store.index, live: live.view(), youngSince: .max, tick: tick)
+            store.index, live: live.referred(), youngSince: .max, tick: tick)
         let packs = try store.index.packs(
             numbered: survey.needed.intersection(unlisted).sorted())
         guard !packs.isEmpty else { return 0 }
@@ -36,7 +36,7 @@ extension StoreSession {
         if !unnamed.isEmpty {
             // The same content may have been in another one.
             let left = try PackSurvey(
-                store.index, live: live.view(), youngSince: .max, tick: tick)
+                store.index, live: live.referred(), youngSince: .max, tick: tick)
             guard left.needed.isDisjoint(with: packs.map(\.number)) else {
                 throw Failure(
                     .store, "content that was in the store when this began is gone from it",

@@ -128,13 +128,13 @@ import Testing
         #expect(set.count == count)
         #expect(set.mark(others).count == others.count)
         #expect(set.mark(Array(ids.prefix(count / 2))).isEmpty)
-        let view = set.view()
+        let view = set.referred()
         #expect(view.count == count / 2)
-        for (i, id) in ids.enumerated() where view.isLive(id) != (i < count / 2) {
+        for (i, id) in ids.enumerated() where view.contains(id) != (i < count / 2) {
             Issue.record("blob \(i)")
             break
         }
-        #expect(others.allSatisfy { view.isLive($0) }, "what is not known is not garbage")
+        #expect(others.allSatisfy { view.contains($0) }, "what is not known is not garbage")
         ids = Array(ids.suffix(3))
         #expect(ids.allSatisfy { set.markTree($0) })
         #expect(!ids.contains { set.markTree($0) })
@@ -152,8 +152,8 @@ import Testing
         #expect(set.markTree(b))
         #expect(!set.markTree(a))
         #expect(!set.markTree(b))
-        let view = set.view()
-        #expect(view.isLive(a) && view.isLive(b))
+        let view = set.referred()
+        #expect(view.contains(a) && view.contains(b))
     }
 
     /// Content that is data and tree at once is still walked as a tree.
