@@ -10,12 +10,16 @@ enum Memory {
         let stages = ["manifest", "check", "dehydrate", "hydrate"]
         var rows: [[String]] = []
         var within = true
-        for kind in ["wide", "small"] {
+        for kind in ["wide", "small", "mixed"] {
             var peaks: [[Int]] = []
             for count in counts {
                 progress("memory: \(kind), \(count) files")
                 let path =
-                    try kind == "wide" ? workshop.wide(count: count) : workshop.small(count: count)
+                    switch kind {
+                    case "wide": try workshop.wide(count: count)
+                    case "small": try workshop.small(count: count)
+                    default: try workshop.mixed(count: count)
+                    }
                 peaks.append(try peaksOfStages(workshop, path))
                 workshop.drop(path)
             }

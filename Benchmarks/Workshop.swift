@@ -51,6 +51,15 @@ final class Workshop {
         }
     }
 
+    /// `count` small files beside 512 MiB in large ones: all that a stage holds at once.
+    func mixed(count: Int) throws -> String {
+        try corpus("mixed-\(count)") { path in
+            var corpus = Corpus()
+            try corpus.small(path + "/small", count: count)
+            try corpus.large(path + "/large", count: options.quick ? 1 : 8)
+        }
+    }
+
     /// One directory with `count` empty files.
     func wide(count: Int) throws -> String {
         try corpus("wide-\(count)") { try Corpus().wide($0, count: count) }
