@@ -111,6 +111,12 @@ final class GarbageScene {
         try Workbench.makeStore(memory)
     }
 
+    /// A scene with the objects of another one's store, and none of its modules and states.
+    init(copy objects: [ObjectKey: [UInt8]]) throws {
+        folder = try TemporaryFolder("garbage")
+        for (key, bytes) in objects { memory.damage(key, bytes) }
+    }
+
     /// One process on a host, which holds a lock.
     struct Process {
         let store: Store
@@ -182,6 +188,30 @@ final class GarbageScene {
             firstBatch: info.checkpoint.inputChunks, statistics: statistics
         ).run()
         try state.close()
+        try process.lock.release()
+    }
+
+    /// Dehydrates the host's module as if nobody had stored anything before.
+    func dehydrateBlindly(_ host: String) throws {
+        let hidden = memory.objects.filter {
+            [.pack, .index, .snapshot].contains($0.key.kind)
+        }
+        for key in hidden.keys { memory.damage(key, nil) }
+        try dehydrate(host)
+        for (key, bytes) in hidden { memory.damage(key, bytes) }
+    }
+
+    /// Damages the copy of a blob in the largest pack that has it, and lets a host know.
+    func spoil(_ id: Digest, knownOn host: String) throws {
+        let process = try start(host)
+        let copies = try process.store.index.locations(id, .data)
+        let sizes = copies.map { memory.objects[ObjectKey(.pack, $0.pack)]?.count ?? 0 }
+        let largest = try #require(zip(sizes, copies).max { $0.0 < $1.0 }).1
+        let key = ObjectKey(.pack, largest.pack)
+        var bytes = try #require(memory.objects[key])
+        bytes[Int(largest.offset) + 40] ^= 1
+        memory.damage(key, bytes)
+        try process.store.index.markBad(id, .data, in: largest.pack)
         try process.lock.release()
     }
 

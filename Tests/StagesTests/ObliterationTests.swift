@@ -74,6 +74,17 @@ import Testing
         #expect(try scene.lost() == [], "\(comment)", sourceLocation: sourceLocation)
     }
 
+    /// A pack with a copy that is known to be bad goes as well when there is a good one elsewhere.
+    @Test func aBadCopyKeepsNothing() throws {
+        let scene = try scene()
+        try scene.write("c", "f0", noise(20_000, seed: 0))
+        try scene.dehydrateBlindly("c")
+        try scene.spoil(noise(20_000, seed: 0).withDigest(), knownOn: "o")
+        let result = try obliterate(scene)
+        #expect(result.isProven, "\(result.problems)")
+        try expectGone(scene, "")
+    }
+
     @Test func whatOnlyTheModuleHadIsGone() throws {
         let scene = try scene()
         let result = try obliterate(scene)

@@ -33,7 +33,7 @@ struct PackSurvey {
     }
 
     private var packs: [Pack] = []
-    /// Live blobs of which there are several good copies.
+    /// Live blobs of which there are several good copies, or bad ones.
     private(set) var several: LiveSet.Subset
     /// Whether there is a blob of which it is not known yet which copy stays.
     private var hasChoice = false
@@ -60,11 +60,15 @@ struct PackSurvey {
     ) throws {
         several = live.emptied()
         try index.read { db in
-            try loadPacks(db, youngSince)
-            for number in leaving { packs[number].isLeaving = true }
-            try PackSurvey.scan(db, live, tick) { id, copies in first(id, copies) }
-            if hasChoice {
-                try PackSurvey.scan(db, live, tick) { _, copies in second(copies) }
+            // All of it from one state of the index, whatever other processes write meanwhile.
+            try db.inTransaction(.deferred) {
+                try loadPacks(db, youngSince)
+                for number in leaving { packs[number].isLeaving = true }
+                try PackSurvey.scan(db, live, tick) { id, copies in first(id, copies) }
+                if hasChoice {
+                    try PackSurvey.scan(db, live, tick) { _, copies in second(copies) }
+                }
+                return .commit
             }
         }
     }
@@ -150,7 +154,7 @@ struct PackSurvey {
             }
             packs[copy.pack].potential += copy.bytes
         }
-        if usable > 1 { several.insert(id) }
+        if usable > 1 || copies.contains(where: \.isBad) { several.insert(id) }
         if usable == 1 || staying == 1, let only {
             packs[only.pack].live += only.bytes
         } else if usable > 1 {

@@ -64,7 +64,8 @@ final class Repacker {
     }
 
     /// - Parameters:
-    ///   - several: the blobs that the index had several good copies of.
+    ///   - several: the blobs that the index had several good copies of, or bad ones: the others
+    ///     are nowhere else.
     ///   - going: the packs that will be given up, these and others.
     init(
         session: StoreSession, live: LiveSet.Subset, several: LiveSet.Subset, going: Set<Digest>

@@ -124,6 +124,6 @@ package final class ContentWriter {
     /// Keeps a buffer for the next file, unless this one had a very large chunk.
     private func keep(_ buffer: inout [UInt8]) {
         swap(&self.buffer, &buffer)
-        if self.buffer.capacity > 2 * ContentWriter.bufferSize { self.buffer = [] }
+        if self.buffer.capacity > ContentWriter.bufferSize * 3 / 2 { self.buffer = [] }
     }
 }
