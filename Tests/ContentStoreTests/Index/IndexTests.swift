@@ -102,6 +102,12 @@ struct IndexedPack: Equatable {
             + "\"length\":4294967296}]}]}",
         "{\"packs\":[{\"id\":\"\(p)\",\"blobs\":[{\"id\":\"\(b)\",\"type\":\"data\",\"offset\":1,"
             + "\"length\":31}]}]}",
+        "{\"packs\":[{\"id\":\"\(p)\",\"blobs\":[{\"id\":\"\(b)\",\"type\":\"data\",\"offset\":1,"
+            + "\"length\":40,\"uncompressed_length\":4294967296}]}]}",
+        "{\"packs\":[{\"id\":\"\(p)\",\"blobs\":[{\"id\":\"\(b)\",\"type\":\"data\","
+            + "\"offset\":1000000000000000000000,\"length\":40}]}]}",
+        "{\"packs\":[{\"id\":\"\(p)\",\"blobs\":[\(blob)\(blob)]}]}",
+        "{\"packs\":[{\"id\":\"\(p)\",\"blobs\":[\(blob),]}]}",
         String(repeating: "{\"a\":", count: 100),
     ])
     func refusesDamage(json: String) {
