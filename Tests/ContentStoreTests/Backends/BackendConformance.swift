@@ -40,10 +40,16 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         case .rest:
             let server = try RcloneServer()
             folder.keeps.append(server)
-            // What is written over at the same time looks cut off to who reads it there.
             return RetryingBackend(try server.backend())
         }
     }
+
+    /// Whether an object stays whole for its readers while it is put again.
+    ///
+    /// Debian's rclone writes in place: who reads meanwhile may find the object cut off. Under a
+    /// store no object is put twice at a time: packs are encrypted with nonces of their own, and
+    /// what copies objects lists first.
+    var writesWhole: Bool { self != .rest }
 
     /// Puts other bytes in the place of an object's, as rot or a foreign hand does.
     func damage(_ backend: any Backend, _ key: ObjectKey, _ bytes: [UInt8]) throws {
@@ -212,7 +218,8 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         let threads = (0..<4).map { thread in
             DedicatedThread(name: "test") {
                 for i in 0..<30 {
-                    let bytes = noise(500, seed: UInt64(i + 1))
+                    let seed = kind.writesWhole ? i : 30 * thread + i
+                    let bytes = noise(500, seed: UInt64(seed + 1))
                     let key = ObjectKey(.pack, SHA256Hasher.hash(bytes.span))
                     do {
                         try backend.put(key, bytes.span)
@@ -229,6 +236,6 @@ enum BackendImplementation: String, CaseIterable, Sendable {
         }
         for thread in threads { thread.join() }
         #expect(wrong.with { $0 } == [])
-        #expect(try list(backend, .pack).count == 30)
+        #expect(try list(backend, .pack).count == (kind.writesWhole ? 30 : 120))
     }
 }
