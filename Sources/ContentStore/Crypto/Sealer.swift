@@ -40,6 +40,27 @@ package import Platform
             })
     }
 
+    /// Appends the sealed form of what `write` appends to `output`: sealed where it lies, with no
+    /// buffer between.
+    package func seal(into output: inout [UInt8], _ write: (_ output: inout [UInt8]) -> Void) {
+        let start = output.count
+        output.append(contentsOf: repeatElement(0, count: MasterKey.ivSize))
+        write(&output)
+        let count = output.count - start - MasterKey.ivSize
+        precondition(count >= 0, "the message to be sealed was cut off")
+        output.append(contentsOf: repeatElement(0, count: MasterKey.macSize))
+        unsafe output.withUnsafeMutableBufferPointer { buffer in
+            let iv = unsafe buffer.baseAddress.unsafelyUnwrapped + start
+            unsafe nextIV(iv)
+            let text = unsafe iv + MasterKey.ivSize
+            unsafe context.startCipher(iv)
+            unsafe context.startMAC(iv)
+            unsafe context.apply(text, text, count)
+            unsafe context.authenticate(text, count)
+            unsafe context.finishMAC(text + count)
+        }
+    }
+
     /// Appends the plain form of `sealed` to `output`, after the code has been found right.
     ///
     /// Throws a `store` failure, and appends nothing, when the bytes are not what was sealed.

@@ -40,10 +40,8 @@ final class SealedBlob {
             output.append(copying: sealed)
             return entry
         }
-        var compressed: [UInt8] = []
-        compressor.compress(plain.span, into: &compressed)
         let start = output.count
-        sealer.seal(compressed.span, into: &output)
+        sealer.seal(into: &output) { compressor.compress(plain.span, into: &$0) }
         var result = entry
         result.storedLength = UInt32(output.count - start)
         result.plainLength = UInt32(plain.count)

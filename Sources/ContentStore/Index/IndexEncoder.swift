@@ -2,7 +2,7 @@ package import Platform
 
 /// Writes the JSON of an index file pack by pack, as restic does.
 ///
-/// The text grows in `bytes`; a caller that streams takes it away between packs by `drain`.
+/// The text goes to `body` block by block: that of one pack may be megabytes.
 package struct IndexEncoder {
     /// What an index file holds.
     package enum Form: Sendable {
@@ -11,6 +11,11 @@ package struct IndexEncoder {
         /// Packs that are marked for removal.
         case marks
     }
+
+    /// Takes the text that is ready, which is then forgotten.
+    package typealias Body = (Span<UInt8>) -> Void
+
+    private static let blockSize = 64 << 10
 
     private var bytes: [UInt8]
     private var isFirst = true
@@ -29,27 +34,26 @@ package struct IndexEncoder {
     }
 
     /// Adds a pack with all its blobs: one pack split over two index files is damage to restic.
-    package mutating func append(pack: Digest, _ entries: [PackEntry]) {
-        begin(pack, entries.count)
-        end(entries)
+    package mutating func append(pack: Digest, _ entries: [PackEntry], into body: Body) {
+        begin(pack)
+        end(entries, body)
     }
 
     /// Adds a pack that is marked for removal.
-    package mutating func append(_ marked: MarkedPack) {
-        begin(marked.id, marked.entries.count)
+    package mutating func append(_ marked: MarkedPack, into body: Body) {
+        begin(marked.id)
         put("\",\"time\":\"")
         appendRFC3339Nano(marked.time, to: &bytes)
-        end(marked.entries)
+        end(marked.entries, body)
     }
 
-    private mutating func begin(_ pack: Digest, _ count: Int) {
-        bytes.reserveCapacity(bytes.count + 96 + count * 180)
+    private mutating func begin(_ pack: Digest) {
         put(isFirst ? "{\"id\":\"" : ",{\"id\":\"")
         isFirst = false
         pack.appendHex(to: &bytes)
     }
 
-    private mutating func end(_ entries: [PackEntry]) {
+    private mutating func end(_ entries: [PackEntry], _ body: Body) {
         put("\",\"blobs\":[")
         for (i, entry) in entries.enumerated() {
             put(i == 0 ? "{\"id\":\"" : ",{\"id\":\"")
@@ -65,6 +69,7 @@ package struct IndexEncoder {
                 put(UInt64(length))
             }
             bytes.append(0x7D)
+            if bytes.count >= IndexEncoder.blockSize { drain(body) }
         }
         put("]}")
         packCount += 1
@@ -72,14 +77,14 @@ package struct IndexEncoder {
     }
 
     /// Ends the text.
-    package mutating func finish() {
+    package mutating func finish(into body: Body) {
         put("]}\n")
+        drain(body)
     }
 
-    /// Gives the text written since the last call to `body`, then forgets it.
-    package mutating func drain(_ body: (Span<UInt8>) -> Void) {
+    private mutating func drain(_ body: Body) {
         body(bytes.span)
-        bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
+        bytes.removeAll(keepingCapacity: true)
     }
 
     private mutating func put(_ text: StaticString) {

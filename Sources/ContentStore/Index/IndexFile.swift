@@ -68,20 +68,17 @@ package final class IndexFileWriter {
 
     /// Adds a pack with all its blobs.
     package func append(pack: Digest, _ entries: [PackEntry]) {
-        encoder.append(pack: pack, entries)
-        drain()
+        encoder.append(pack: pack, entries) { compressor.update($0, into: &plain) }
     }
 
     /// Adds a pack that is marked for removal, in a file of marks.
     package func append(_ marked: MarkedPack) {
-        encoder.append(marked)
-        drain()
+        encoder.append(marked) { compressor.update($0, into: &plain) }
     }
 
     /// The stored form and its name; the writer then starts a new file.
     package func finish(sealer: Sealer) -> (id: Digest, bytes: [UInt8]) {
-        encoder.finish()
-        drain()
+        encoder.finish { compressor.update($0, into: &plain) }
         compressor.finish(into: &plain)
         let result = UnpackedFile.seal(plain: plain.span, sealer: sealer)
         begin()
@@ -93,9 +90,5 @@ package final class IndexFileWriter {
         plain = []
         plain.reserveCapacity(IndexFileWriter.usualSize)
         plain.append(UnpackedFile.zstdMark)
-    }
-
-    private func drain() {
-        encoder.drain { compressor.update($0, into: &plain) }
     }
 }

@@ -7,6 +7,9 @@ package enum PackHeader {
     /// The most entries whose header every reader takes.
     package static let maximumEntries = (maximumLength - Sealer.overhead) / 41
 
+    /// The size of a header of `entries` blobs at most, with its length behind it.
+    package static func maximumSize(_ entries: Int) -> Int { entries * 41 + Sealer.overhead + 4 }
+
     private static let firstGuess = 64 << 10
 
     /// The bytes that end a pack with the blobs `entries`, which lie from offset 0 on without gaps.

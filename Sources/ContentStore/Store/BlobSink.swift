@@ -42,11 +42,8 @@ package final class BlobSink {
     private let smallCompressor = ZstdCompressor(level: 1)
     /// Blobs up to this size are small for `auto`.
     private static let smallBlob = 128 << 10
-    /// Bytes of room for a compressed blob that are kept for the next one.
-    private static let scratchLimit = 4 << 20
     private let hasher = SHA256Hasher()
     private let probe = CompressibilityProbe()
-    private var scratch: [UInt8] = []
     private let data = OpenPack(limit: StoreSession.dataPackSize)
     private let tree = OpenPack(limit: StoreSession.treePackSize)
 
@@ -61,13 +58,18 @@ package final class BlobSink {
             self.limit = limit
         }
 
-        /// Room that is reserved beyond the limit: the last blob may reach over it.
-        var slack: Int { limit / 16 }
-        /// Room for the header: 41 bytes a blob.
-        var headerRoom: Int { limit / 16 + (64 << 10) }
+        /// Room for blobs beyond the limit: the last one may reach over it.
+        private var slack: Int { limit / 16 }
+        /// Room for all that a pack may hold, so that its buffer is never moved; what is not used
+        /// of it costs no memory.
+        var capacity: Int {
+            limit + slack + PackHeader.maximumSize(StoreSession.packBlobLimit)
+        }
 
+        /// Whether a blob of `count` bytes fits, however badly it compresses.
         func hasRoom(for count: Int) -> Bool {
-            bytes.count + count + Sealer.overhead <= limit + slack
+            let most = ZstdCompressor.bound(count) + Sealer.overhead
+            return bytes.count + most <= limit + slack
         }
 
         var isFull: Bool {
@@ -156,7 +158,7 @@ package final class BlobSink {
         if pack.limit == StoreSession.dataPackSize {
             pack.bytes = session.buffers.with { $0.popLast() } ?? []
         }
-        pack.bytes.reserveCapacity(pack.limit + pack.slack + pack.headerRoom)
+        pack.bytes.reserveCapacity(pack.capacity)
         return ticket
     }
 
@@ -165,17 +167,17 @@ package final class BlobSink {
     ) -> Int {
         let offset = pack.bytes.count
         var plainLength: UInt32?
-        var scratch = take(&self.scratch)
-        // That of an unusually large chunk is given back.
-        defer { self.scratch = scratch.capacity > BlobSink.scratchLimit ? [] : scratch }
         if shouldCompress(plain, key.type) {
-            compressor(for: key.type, size: plain.count).compress(plain, into: &scratch)
-            if key.type == .tree || scratch.count < plain.count {
-                plainLength = UInt32(plain.count)
+            sealer.seal(into: &pack.bytes) { output in
+                let start = output.count
+                compressor(for: key.type, size: plain.count).compress(plain, into: &output)
+                if key.type == .tree || output.count - start < plain.count {
+                    plainLength = UInt32(plain.count)
+                } else {
+                    output.removeSubrange(start...)
+                    output.append(copying: plain)
+                }
             }
-        }
-        if plainLength != nil {
-            sealer.seal(scratch.span, into: &pack.bytes)
         } else {
             sealer.seal(plain, into: &pack.bytes)
         }

@@ -15,8 +15,8 @@ package struct StoredContent: Sendable {
 ///
 /// Not for use by two threads at once.
 package final class ContentWriter {
-    /// Several usual chunks; a chunk that is larger makes the buffer as large as the largest.
-    private static let bufferSize = 4 * Chunker.normal
+    /// A few usual chunks; a chunk that is larger makes the buffer as large as the largest.
+    private static let bufferSize = 3 * Chunker.normal
 
     private let sink: BlobSink
     private let chunker: Chunker

@@ -166,6 +166,8 @@ package final class StoreSession: Sendable {
                 return state.closing || state.failure != nil ? .some(nil) : nil
             }
             guard var pack = next else { return }
+            // What is no data pack comes beside what is kept for the next one, not in its place.
+            if pack.bytes.capacity < dataPackSize { buffers.with { $0 = [] } }
             do {
                 try upload(pack, store, name)
                 keep(take(&pack.bytes), in: buffers)

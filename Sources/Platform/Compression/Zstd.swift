@@ -18,9 +18,12 @@ internal import Glibc
         _ = unsafe ZSTD_freeCCtx(context)
     }
 
+    /// The size of a frame with `count` bytes at most; `compress` wants this much room.
+    package static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
+
     /// Appends one frame with `bytes` to `output`.
     package func compress(_ bytes: Span<UInt8>, into output: inout [UInt8]) {
-        let bound = ZSTD_compressBound(bytes.count)
+        let bound = ZstdCompressor.bound(bytes.count)
         output.append(
             addingCapacity: bound,
             initializingWith: { (span: inout OutputSpan<UInt8>) in

@@ -94,13 +94,12 @@ struct ResticRepositoryTests {
             let bytes = try backend.get(ObjectKey(.index, id), limit: 1 << 20)
             let json = try UnpackedFile.open(bytes.span, expected: id, sealer: sealer)
             var encoder = IndexEncoder()
+            var again: [UInt8] = []
             try IndexFile.read(bytes.span, expected: id, sealer: sealer) { pack, entries in
                 indexed[pack] = entries
-                encoder.append(pack: pack, entries)
+                encoder.append(pack: pack, entries) { again.append(copying: $0) }
             }
-            encoder.finish()
-            var again: [UInt8] = []
-            encoder.drain { again.append(copying: $0) }
+            encoder.finish { again.append(copying: $0) }
             #expect(try blobsByPack(again) == blobsByPack(json))
         }
         let decompressor = ZstdDecompressor()

@@ -132,6 +132,19 @@ func someDigest(_ seed: UInt64) -> Digest {
         sealer.seal(plain.span, into: &other)
         #expect(other != sealed, "each message has its own IV")
 
+        // What is written in pieces and partly taken back is sealed where it lies.
+        var inPlace: [UInt8] = [7]
+        sealer.seal(into: &inPlace) { output in
+            let start = output.count
+            output += [1, 2, 3]
+            output.removeSubrange(start...)
+            output += plain
+        }
+        #expect(inPlace.first == 7 && inPlace.count == 1 + count + Sealer.overhead)
+        again.removeAll()
+        try sealer.open(inPlace.span.extracting(1...), into: &again)
+        #expect(again == plain)
+
         for at in [0, 16 + count / 2, sealed.count - 1] {
             var damaged = sealed
             damaged[at] ^= 1

@@ -183,10 +183,9 @@ import Testing
                 id: Digest(words: (3, 3, 3, 3)), time: Timestamp(seconds: 5), entries: []),
         ]
         var encoder = IndexEncoder(.marks)
-        for mark in marks { encoder.append(mark) }
-        encoder.finish()
         var json: [UInt8] = []
-        encoder.drain { json.append(copying: $0) }
+        for mark in marks { encoder.append(mark) { json.append(copying: $0) } }
+        encoder.finish { json.append(copying: $0) }
         var parser = IndexParser()
         var found: [MarkedPack] = []
         var packs = 0

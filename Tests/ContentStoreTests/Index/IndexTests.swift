@@ -26,9 +26,10 @@ struct IndexedPack: Equatable {
     func encode(_ packs: [IndexedPack]) -> [UInt8] {
         var encoder = IndexEncoder()
         var json: [UInt8] = []
-        for pack in packs { encoder.append(pack: pack.id, pack.entries) }
-        encoder.finish()
-        encoder.drain { json.append(copying: $0) }
+        for pack in packs {
+            encoder.append(pack: pack.id, pack.entries) { json.append(copying: $0) }
+        }
+        encoder.finish { json.append(copying: $0) }
         return json
     }
 
@@ -44,6 +45,12 @@ struct IndexedPack: Equatable {
     func readsBackWhatItWroteInPartsOfAnySize(step: Int) throws {
         let written = packs(5, blobs: 20)
         #expect(try parse(encode(written), step: step) == written)
+    }
+
+    /// The text of a pack leaves the encoder in blocks.
+    @Test func longTextsAreWhole() throws {
+        let written = packs(3, blobs: 2000)
+        #expect(try parse(encode(written), step: 1 << 20) == written)
     }
 
     @Test func writesWhatAJSONLibraryReads() throws {

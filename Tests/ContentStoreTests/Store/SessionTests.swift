@@ -30,6 +30,33 @@ import Testing
         }
     }
 
+    /// What is compressed in vain, and what is larger than the room that is left, ends up in packs
+    /// as it was; no pack is much larger than the target.
+    @Test(arguments: [Compression.auto, .off, .level(3)])
+    func blobsComeBackFromPacks(compression: Compression) throws {
+        let bench = try StoreBench(MemoryBackend())
+        let session = StoreSession(store: bench.store)
+        let sink = BlobSink(session: session, compression: compression)
+        let text = Array(String(repeating: "what compresses; ", count: 300_000).utf8)
+        let contents =
+            [1, 20_000, 15 << 20, 3 << 20, 8 << 20, 8 << 20, (1 << 20) - 100, 33_000, 17 << 20]
+            .map { noise($0, seed: UInt64($0)) } + [text, noise(20_000, seed: 9) + text]
+        var ids: [Digest] = []
+        for content in contents {
+            ids.append(try sink.store(content.span, .data, batch: 0).id)
+        }
+        try sink.flush()
+        try session.finish()
+        let reader = BlobReader(store: bench.store)
+        for (id, content) in zip(ids, contents) {
+            #expect(try reader.verify(id, .data) == .good)
+            #expect(id == SHA256Hasher.hash(content.span))
+        }
+        var sizes: [UInt64] = []
+        try bench.store.backend.list(.pack) { _, size in sizes.append(size) }
+        #expect(sizes.count { $0 > 17 << 20 } == 1, "the blob that is larger than a pack: \(sizes)")
+    }
+
     /// Sinks share content in an order chosen by a seed, over a backend whose puts stop after some
     /// time: what a batch relies on is in the backend before the batch may be committed.
     @Test(arguments: 1...25 as ClosedRange<UInt64>)
