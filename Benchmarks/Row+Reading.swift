@@ -134,16 +134,21 @@ extension Row {
                 },
                 verify: { _ in try verify(targets.current) })
         ]
+        // A hydrate ends when what it wrote is on the disk; restic's restore does not wait for that.
         for restic in Restic.all {
             let home = try ResticHome(restic, in: workshop.folder.path)
-            contestants.append(
-                Contestant(
-                    name: "\(restic) restore", reads: reads, prepare: targets.next,
-                    command: {
-                        home.command(
-                            ["restore", "latest", "--target", targets.current], fleet: fleet)
-                    },
-                    verify: { _ in try verify(targets.current) }))
+            for syncs in [false, true] {
+                contestants.append(
+                    Contestant(
+                        name: "\(restic) restore\(syncs ? ", sync" : "")", reads: reads,
+                        prepare: targets.next,
+                        command: {
+                            let command = home.command(
+                                ["restore", "latest", "--target", targets.current], fleet: fleet)
+                            return syncs ? command.syncing(targets.current) : command
+                        },
+                        verify: { _ in try verify(targets.current) }))
+            }
         }
         return contestants
     }

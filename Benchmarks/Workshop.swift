@@ -108,6 +108,14 @@ extension Command {
         command.timeout = 7200
         return command
     }
+
+    /// The same command and then a wait until what it wrote at `path` is on the disk.
+    func syncing(_ path: String) -> Command {
+        var command = self
+        command.program = "sh"
+        command.arguments = ["-c", "\"$@\" && exec sync -f \"$0\"", path, program] + arguments
+        return command
+    }
 }
 
 /// A peer's own repository, and a cache of its own.

@@ -179,6 +179,39 @@ import Testing
         }
     }
 
+    /// Names of one file in several directories, new ones and one that is there.
+    @Test func linksReachIntoAllDirectories() throws {
+        let hostile = try Hostile()
+        let link = #""inode":77,"device_id":1,"links":5"#
+        func inner(_ name: String) throws -> String {
+            let tree = try hostile.tree([hostile.file(name, link)])
+            return hostile.directory("inner", tree)
+        }
+        let a = try hostile.tree([hostile.file("1", link), inner("2")])
+        let b = try hostile.tree([hostile.file("3", link), inner("4")])
+        let top = [hostile.directory("a", a), hostile.directory("b", b), hostile.file("c", link)]
+        try finish(hostile, top)
+        try write("mine", hostile.target + "/b/mine")
+        try hostile.hydrate().expect()
+        let names = ["a/1", "a/inner/2", "b/3", "b/inner/4", "c"]
+        let inodes = try names.map { try metadata("\(hostile.target)/\($0)").inode }
+        #expect(Set(inodes).count == 1)
+        #expect(Corpus.files(hostile.target).sorted() == (names + ["b/mine"]).sorted())
+    }
+
+    /// A directory whose tree cannot be read is told, and no empty one is made in its place.
+    @Test func aDirectoryWithoutATreeIsNotMade() throws {
+        let hostile = try Hostile()
+        let lost = SHA256Hasher.hash(Array("nowhere".utf8).span)
+        let good = try hostile.tree([hostile.file("x")])
+        try finish(hostile, [hostile.directory("a", lost), hostile.directory("b", good)])
+        let result = try hostile.hydrate()
+        #expect(result.status == .exited(3), "\(result)")
+        #expect((result.text + result.errorText).contains("a: "), "\(result)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: hostile.target) == ["b"])
+        #expect(try text(hostile.target + "/b/x") == "evil")
+    }
+
     /// What was meant for an owner or a group is not given to another.
     @Test(
         arguments: [

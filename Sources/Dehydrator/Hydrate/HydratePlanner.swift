@@ -60,7 +60,8 @@ final class HydratePlanner {
 
     /// Begins with the tree of the module's root.
     func begin(tree: Digest, node: TreeNode, isFresh: Bool) throws {
-        try enter(path: [], node: node, tree: tree, isFresh: isFresh)
+        let cursor = try TreeCursor(tree, reader: reader, store: store)
+        try enter(path: [], node: node, cursor, isFresh: isFresh)
     }
 
     /// The next step; nil at the end.
@@ -106,8 +107,9 @@ final class HydratePlanner {
                 throw Failure(.store, "the directory has no tree in the snapshot")
             }
             flush(level)
-            let isFresh = try makeDirectory(path)
-            try enter(path: path, node: node, tree: tree, isFresh: isFresh)
+            // Without its tree a directory would only look like an empty one.
+            let cursor = try TreeCursor(tree, reader: reader, store: store)
+            try enter(path: path, node: node, cursor, isFresh: makeDirectory(path))
         case .file:
             if let first = earlierName(of: node, path) {
                 flush(level)
@@ -126,8 +128,9 @@ final class HydratePlanner {
         }
     }
 
-    private func enter(path: [UInt8], node: TreeNode, tree: Digest, isFresh: Bool) throws {
-        let cursor = try TreeCursor(tree, reader: reader, store: store)
+    private func enter(
+        path: [UInt8], node: TreeNode, _ cursor: TreeCursor, isFresh: Bool
+    ) throws {
         var existing: [[UInt8]] = []
         if delete && !isFresh {
             try directories.directory(path[...]).descriptor.readDirectory { name, _ in
