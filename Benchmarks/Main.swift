@@ -31,9 +31,12 @@ struct Benchmarks {
             }
         }
         if !lines.isEmpty { printTable(Row.header, lines) }
-        if options.wants("memory") {
+        let kinds = Memory.allCases.filter { options.wants($0.name) }
+        if !kinds.isEmpty {
             do {
-                if try !Memory.measure(workshop) { failures.append("memory: over the limit") }
+                if try !Memory.measure(kinds, workshop) {
+                    failures.append("memory: over the limit")
+                }
             } catch {
                 failures.append("memory: \(error)")
             }

@@ -9,11 +9,13 @@ struct Options {
     /// Runs of each contestant in a row.
     var runs = 5
 
+    private static let names = Row.all.map(\.name) + Memory.allCases.map(\.name)
+
     static let usage = """
         usage: Benchmarks [--only NAME]… [--quick] [--runs N]
 
-        Rows: \(Row.all.map(\.name).joined(separator: ", ")), memory.
-        NAME is a part of a row's name. The corpora are made in CISTERN_TEST_FOLDER or /var/tmp, which
+        Rows: \(names.joined(separator: ", ")).
+        NAME is a row's name or a part of it. The corpora are made in CISTERN_TEST_FOLDER or /var/tmp, which
         should be a disk with 20 GB free (2 GB with --quick), and removed at the end.
         """
 
@@ -35,12 +37,13 @@ struct Options {
             }
         }
         for name in only
-        where !(Row.all.map(\.name) + ["memory"]).contains(where: { $0.contains(name) }) {
+        where !Options.names.contains(where: { $0.contains(name) }) {
             throw TestError("no row is called \(name)\n\(Options.usage)")
         }
     }
 
     func wants(_ name: String) -> Bool {
-        only.isEmpty || only.contains { name.contains($0) }
+        only.isEmpty
+            || only.contains { Options.names.contains($0) ? name == $0 : name.contains($0) }
     }
 }
