@@ -16,7 +16,7 @@ struct Options {
 
         Rows: \(names.joined(separator: ", ")).
         NAME is a row's name or a part of it. The corpora are made in CISTERN_TEST_FOLDER or /var/tmp, which
-        should be a disk with 20 GB free (2 GB with --quick), and removed at the end.
+        should be a disk with 40 GB free (4 GB with --quick), and removed at the end.
         """
 
     /// Parses the arguments after the program's name; throws the usage for anything unknown.

@@ -6,8 +6,6 @@ final class Repacker {
     private static let blobLimit = 64 << 20
     /// Bytes that nobody wants, read to save a further read.
     private static let gapLimit: UInt64 = 64 << 10
-    /// Bytes of the longest header of a pack of this kind.
-    private static let headerRoom = StoreSession.packBlobLimit * 41 + Sealer.overhead + 4
 
     /// The live blobs of one pack, verified.
     private struct Copied: Sendable {
@@ -143,7 +141,8 @@ final class Repacker {
         let ticket = session.newTicket(batch: 0)
         pack.ticket = ticket
         if pack === data { pack.bytes = session.buffers.with { $0.popLast() } ?? [] }
-        pack.bytes.reserveCapacity(pack.limit + Repacker.headerRoom)
+        pack.bytes.reserveCapacity(
+            pack.limit + PackHeader.maximumSize(StoreSession.packBlobLimit))
         return ticket
     }
 

@@ -60,8 +60,8 @@ package final class BlobSink {
 
         /// Room for blobs beyond the limit: the last one may reach over it.
         private var slack: Int { limit / 16 }
-        /// Room for all that a pack may hold, so that its buffer is never moved; what is not used
-        /// of it costs no memory.
+        /// Room for all that a pack may hold, so that its buffer is not moved, but for a blob that
+        /// is longer than a pack; what is not used of it costs no memory.
         var capacity: Int {
             limit + slack + PackHeader.maximumSize(StoreSession.packBlobLimit)
         }

@@ -15,7 +15,7 @@ package struct StoredContent: Sendable {
 ///
 /// Not for use by two threads at once.
 package final class ContentWriter {
-    /// A few usual chunks; a chunk that is larger makes the buffer as large as the largest.
+    /// A few usual chunks; for one that is longer the buffer grows, to `Chunker.maximum` at most.
     private static let bufferSize = 3 * Chunker.normal
 
     private let sink: BlobSink
@@ -57,8 +57,8 @@ package final class ContentWriter {
                 }
                 buffer.removeSubrange(..<start)
                 start = 0
-                let limit = ContentWriter.bufferSize
-                wanted = (count < limit / 2 ? limit : Chunker.maximum) - count
+                wanted =
+                    min(Chunker.maximum, max(ContentWriter.bufferSize, 2 * count)) - count
                 continue
             }
             let chunk = buffer.span.extracting(start..<(start + length))

@@ -50,7 +50,6 @@ package final class StoreSession: Sendable {
         var failure: Failure?
         var unindexedBlobs = 0
         var lastIndexed = monotonicSeconds()
-        var uploadedBytes: UInt64 = 0
         var uploadedPacks = 0
     }
 
@@ -105,10 +104,8 @@ package final class StoreSession: Sendable {
         return open.blobs.withLock { $0.firstBatch.values.min() } ?? .max
     }
 
-    /// Bytes and packs uploaded so far.
-    package var uploaded: (bytes: UInt64, packs: Int) {
-        state.with { ($0.uploadedBytes, $0.uploadedPacks) }
-    }
+    /// Packs uploaded so far.
+    package var uploadedPacks: Int { state.with { $0.uploadedPacks } }
 
     /// Ends the session's uploads: waits until every pack that sinks have closed is durable, and
     /// writes the index files.
@@ -166,8 +163,8 @@ package final class StoreSession: Sendable {
                 return state.closing || state.failure != nil ? .some(nil) : nil
             }
             guard var pack = next else { return }
-            // What is no data pack comes beside what is kept for the next one, not in its place.
-            if pack.bytes.capacity < dataPackSize { buffers.with { $0 = [] } }
+            // Trees come beside what is kept for the next data pack, not in its place.
+            if pack.entries.first?.type == .tree { buffers.with { $0 = [] } }
             do {
                 try upload(pack, store, name)
                 keep(take(&pack.bytes), in: buffers)
@@ -220,7 +217,6 @@ package final class StoreSession: Sendable {
     private static func finishUpload(of pack: PendingPack, _ state: inout State) {
         state.uploading = false
         state.unindexedBlobs += pack.entries.count
-        state.uploadedBytes += UInt64(pack.bytes.count)
         state.uploadedPacks += 1
     }
 

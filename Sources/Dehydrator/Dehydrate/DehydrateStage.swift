@@ -207,7 +207,7 @@ package final class DehydrateStage: Stage {
         let new = trees.with { $0.new }
         try session.finish()
         CrashPoint.reached("trees-durable")
-        if session.uploaded.packs > 0 { try secure(tree) }
+        if session.uploadedPacks > 0 { try secure(tree) }
         let snapshot = try writeSnapshot(tree, stats)
         CrashPoint.reached("snapshot-durable")
         // After it: whoever counts packs out looks for new snapshots after that, so that one of
@@ -217,7 +217,7 @@ package final class DehydrateStage: Stage {
         completion.counters = [
             Stats.Counter("new-trees", new.trees),
             Stats.Counter("new-tree-bytes", new.bytes),
-            Stats.Counter("new-packs", UInt64(session.uploaded.packs)),
+            Stats.Counter("new-packs", UInt64(session.uploadedPacks)),
             Stats.Counter("new-snapshots", snapshot == baseline?.snapshot ? 0 : 1),
         ]
         let lost = lostSince.with { $0 }

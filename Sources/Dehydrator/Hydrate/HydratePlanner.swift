@@ -107,7 +107,7 @@ final class HydratePlanner {
                 throw Failure(.store, "the directory has no tree in the snapshot")
             }
             flush(level)
-            // Without its tree a directory would only look like an empty one.
+            // No directory where there is no tree: it would only look like an empty one.
             let cursor = try TreeCursor(tree, reader: reader, store: store)
             try enter(path: path, node: node, cursor, isFresh: makeDirectory(path))
         case .file:

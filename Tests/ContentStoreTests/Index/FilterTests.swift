@@ -31,7 +31,7 @@ import Testing
         }
         try sink.flush()
         try session.finish()
-        let packs = session.uploaded.packs
+        let packs = session.uploadedPacks
         #expect(packs == 2)
         if refreshing { try sink.flushIfLagging(behind: 1) }
         let again = BlobSink(session: session)
@@ -43,7 +43,7 @@ import Testing
         try again.flush()
         try session.finish()
         #expect(twice == 0, "\(twice) blobs were stored twice")
-        #expect(session.uploaded.packs == packs)
+        #expect(session.uploadedPacks == packs)
     }
 
     /// The same while other threads make the filter: what becomes durable meanwhile is in it.

@@ -38,9 +38,14 @@ import Testing
         let session = StoreSession(store: bench.store)
         let sink = BlobSink(session: session, compression: compression)
         let text = Array(String(repeating: "what compresses; ", count: 300_000).utf8)
+        // The second fills its pack to the end of the room, by its own size and not by the bound.
+        let room = StoreSession.dataPackSize * 17 / 16
+        let sizes =
+            [10 << 20, room - (10 << 20) - 2 * Sealer.overhead, 1, 20_000]
+            + [15 << 20, 3 << 20, 8 << 20, 8 << 20, (1 << 20) - 100, 33_000, 18 << 20]
         let contents =
-            [1, 20_000, 15 << 20, 3 << 20, 8 << 20, 8 << 20, (1 << 20) - 100, 33_000, 17 << 20]
-            .map { noise($0, seed: UInt64($0)) } + [text, noise(20_000, seed: 9) + text]
+            sizes.enumerated().map { noise($1, seed: UInt64($0 + 1)) }
+            + [text, noise(20_000, seed: 90) + text]
         var ids: [Digest] = []
         for content in contents {
             ids.append(try sink.store(content.span, .data, batch: 0).id)
@@ -49,12 +54,29 @@ import Testing
         try session.finish()
         let reader = BlobReader(store: bench.store)
         for (id, content) in zip(ids, contents) {
-            #expect(try reader.verify(id, .data) == .good)
-            #expect(id == SHA256Hasher.hash(content.span))
+            var plain: [UInt8] = []
+            try reader.read(id, .data, into: &plain)
+            #expect(plain == content, "\(content.count) bytes")
         }
-        var sizes: [UInt64] = []
-        try bench.store.backend.list(.pack) { _, size in sizes.append(size) }
-        #expect(sizes.count { $0 > 17 << 20 } == 1, "the blob that is larger than a pack: \(sizes)")
+        var packs: [ObjectKey: UInt64] = [:]
+        try bench.store.backend.list(.pack) { packs[ObjectKey(.pack, $0)] = $1 }
+        #expect(packs.values.count { $0 > room + 1000 } == 1, "the blob longer than a pack")
+        var found: Set<Digest> = []
+        for (key, size) in packs {
+            let bytes = try bench.store.backend.get(key, limit: Int(size))
+            let entries = try PackHeader.decode(
+                size: size, sealer: Sealer(key: bench.store.key)
+            ) { range throws(Failure) in Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+            }
+            found.formUnion(entries.map(\.id))
+            for entry in entries {
+                let location = try bench.store.index.locations(entry.id, .data)
+                    .first { $0.pack == key.id }
+                #expect(location?.offset == entry.offset)
+                #expect(location?.storedLength == entry.storedLength)
+            }
+        }
+        #expect(found == Set(ids))
     }
 
     /// Sinks share content in an order chosen by a seed, over a backend whose puts stop after some
