@@ -21,10 +21,10 @@ struct UnchangedLines {
         lines.reserveCapacity(stored.count)
         var prefix: [UInt8] = []
         var position = 0
-        for unit in units {
-            guard unit.error == nil, UnchangedLines.isPlain(unit.check) else { return nil }
+        for i in units.indices {
+            guard units[i].error == nil, UnchangedLines.isPlain(units[i].check) else { return nil }
             prefix.removeAll(keepingCapacity: true)
-            Codec.encodePrefix(unit, into: &prefix)
+            Codec.encodePrefix(of: units, at: i, into: &prefix)
             guard stored.extracting(position...).starts(with: prefix.span) else { return nil }
             let start = position
             guard
@@ -32,7 +32,7 @@ struct UnchangedLines {
                     of: UInt8(ascii: "\n"), from: position + prefix.count)
             else { return nil }
             position = end + 1
-            let isFile = unit.metadata.kind == .file
+            let isFile = units[i].metadata.kind == .file
             let line = stored.extracting(start..<position)
             guard append(line, behind: prefix.count, isFile: isFile) else { return nil }
             if isFile { files += 1 }

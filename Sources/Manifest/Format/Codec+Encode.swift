@@ -21,10 +21,18 @@ package enum Codec {
         JSONWriter.append(to: &output, bound: unit.encodedBound) { $0.unit(unit) }
     }
 
-    /// Appends what `unit` has from the manifest, without the end of the line: a line that says
-    /// more of the same unit begins with these bytes.
-    package static func encodePrefix(_ unit: Unit, into output: inout [UInt8]) {
-        JSONWriter.append(to: &output, bound: unit.encodedBound) { $0.manifestFields(unit) }
+    /// Appends what the unit `units[i]` has from the manifest, without the end of the line: a line
+    /// that says more of the same unit begins with these bytes.
+    ///
+    /// By index, because a copy of a unit costs as much as writing it.
+    package static func encodePrefix(of units: [Unit], at i: Int, into output: inout [UInt8]) {
+        let bound = Unit.manifestBound(
+            units[i].path, units[i].target, units[i].xattrs, units[i].error)
+        JSONWriter.append(to: &output, bound: bound) { writer in
+            writer.manifestFields(
+                units[i].path, units[i].metadata, units[i].target, units[i].xattrs,
+                units[i].error)
+        }
     }
 
     /// Appends `overlay` and a newline.
@@ -52,11 +60,19 @@ package enum Codec {
 
 // How many bytes a value may take as JSON: each byte of a string at most six, numbers at most 40.
 extension Unit {
-    fileprivate var encodedBound: Int {
+    /// That of the fields that the manifest fills.
+    fileprivate static func manifestBound(
+        _ path: [UInt8], _ target: [UInt8]?, _ xattrs: [ExtendedAttribute], _ error: UnitError?
+    ) -> Int {
         var bound = 512 + 6 * path.count
         if let target { bound += 32 + 6 * target.count }
         for xattr in xattrs { bound += 64 + 6 * xattr.name.count + 2 * xattr.value.count }
         if let error { bound += 128 + 6 * error.call.utf8.count }
+        return bound
+    }
+
+    fileprivate var encodedBound: Int {
+        var bound = Unit.manifestBound(path, target, xattrs, error)
         if let check { bound += check.encodedBound }
         if let repair { bound += repair.encodedBound }
         if let content { bound += 160 + 67 * content.ids.count + bytes(of: content.problems) }
@@ -80,21 +96,23 @@ private func bytes(of texts: [String]) -> Int {
 
 extension JSONWriter {
     fileprivate mutating func unit(_ unit: Unit) {
-        manifestFields(unit)
+        manifestFields(unit.path, unit.metadata, unit.target, unit.xattrs, unit.error)
         results(unit.check, unit.repair)
         if let content = unit.content { self.content(content) }
         raw("}\n")
     }
 
-    fileprivate mutating func manifestFields(_ unit: Unit) {
-        let metadata = unit.metadata
+    fileprivate mutating func manifestFields(
+        _ path: [UInt8], _ metadata: FileMetadata, _ target: [UInt8]?,
+        _ xattrs: [ExtendedAttribute], _ error: UnitError?
+    ) {
         kind(metadata.kind)
-        if isUTF8(unit.path.span) {
+        if isUTF8(path.span) {
             raw(",\"path\":")
-            string(unit.path)
+            string(path)
         } else {
             raw(",\"path_b64\":")
-            base64(unit.path)
+            base64(path)
         }
         raw(",\"mode\":")
         number(UInt64(metadata.permissions))
@@ -118,9 +136,9 @@ extension JSONWriter {
             raw(",\"rdev\":")
             number(metadata.rdev)
         }
-        if let target = unit.target { self.target(target) }
-        if !unit.xattrs.isEmpty { xattrs(unit.xattrs) }
-        if let error = unit.error { self.error(error) }
+        if let target { self.target(target) }
+        if !xattrs.isEmpty { self.xattrs(xattrs) }
+        if let error { self.error(error) }
     }
 
     @inline(__always) private mutating func kind(_ kind: FileKind) {

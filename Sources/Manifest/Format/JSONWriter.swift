@@ -68,14 +68,20 @@
     private mutating func digits(_ value: UInt64, _ length: Int) {
         precondition(length <= capacity - count)
         var rest = value
+        let start = count
         var at = count + length
         count = at
-        while at > count - length {
-            at -= 1
-            let next = rest / 10
-            unsafe base[at] = 48 + UInt8(truncatingIfNeeded: rest - next * 10)
+        // Two digits for each division.
+        while at >= start + 2 {
+            at -= 2
+            let next = rest / 100
+            let pair = UInt8(truncatingIfNeeded: rest - next * 100)
+            let tens = pair / 10
+            unsafe base[at] = 48 + tens
+            unsafe base[at + 1] = 48 + (pair - tens * 10)
             rest = next
         }
+        if at > start { unsafe base[start] = 48 + UInt8(truncatingIfNeeded: rest % 10) }
     }
 
     /// Nanoseconds since the epoch: `seconds` × 10^9 + `nanoseconds`.

@@ -9,23 +9,34 @@ package struct StatsAccumulator: Sendable {
 
     package init() {}
 
+    /// Counts some units.
+    package mutating func add(_ units: [Unit]) {
+        // By index: a copy of each unit costs more than the count.
+        for i in units.indices {
+            add(units[i].path, units[i].metadata, isError: units[i].error != nil)
+        }
+    }
+
     /// Counts one unit.
     package mutating func add(_ unit: Unit) {
-        switch unit.metadata.kind {
+        add(unit.path, unit.metadata, isError: unit.error != nil)
+    }
+
+    private mutating func add(_ path: [UInt8], _ metadata: FileMetadata, isError: Bool) {
+        switch metadata.kind {
         case .file:
-            let size = unit.metadata.size
             stats.countFiles += 1
-            stats.sizeFiles &+= size
-            stats.largestFile = max(stats.largestFile, size)
-            stats.histogram.add(size)
+            stats.sizeFiles &+= metadata.size
+            stats.largestFile = max(stats.largestFile, metadata.size)
+            stats.histogram.add(metadata.size)
         case .directory: stats.countDirectories += 1
         case .symlink: stats.countSymlinks += 1
         case .fifo, .socket, .chardev, .blockdev: stats.countOther += 1
         }
-        if unit.error != nil { stats.countErrors += 1 }
-        var depth = unit.path.isEmpty ? 0 : 1
-        for byte in unit.path where byte == UInt8(ascii: "/") { depth += 1 }
-        countChild(depth, isDirectory: unit.metadata.kind == .directory)
+        if isError { stats.countErrors += 1 }
+        var depth = path.isEmpty ? 0 : 1
+        for byte in path where byte == UInt8(ascii: "/") { depth += 1 }
+        countChild(depth, isDirectory: metadata.kind == .directory)
     }
 
     private mutating func countChild(_ depth: Int, isDirectory: Bool) {

@@ -26,7 +26,7 @@ struct Slice {
         return path
     }
 
-    mutating func append(_ unit: Unit) {
+    mutating func append(_ unit: consuming Unit) {
         // A long path or a large attribute weighs more than a typical unit.
         weight += 1 + unit.path.count >> 8
         for xattr in unit.xattrs { weight += 1 + xattr.value.count >> 8 }
@@ -49,10 +49,14 @@ struct Slice {
         return patterns.excludes(full + name, isDirectory: kind == .directory)
     }
 
-    /// What the walk takes: everything in reverse, so that taking from the end is in order.
-    consuming func output() -> SliceOutput {
+    /// What the walk takes, once: everything in reverse, so that taking from the end is in order.
+    mutating func output() -> SliceOutput {
+        // Taken out and turned round in place: `reverse` copies each unit.
+        var units: [Unit] = []
+        swap(&units, &self.units)
         let count = units.count
-        units.reverse()
+        var span = units.mutableSpan
+        for i in 0..<(count / 2) { span.swapAt(i, count - 1 - i) }
         return SliceOutput(
             units: units,
             directories: directories.reversed().map { (count - $0.before, $0.node) },

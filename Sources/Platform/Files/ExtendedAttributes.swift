@@ -19,14 +19,15 @@ package enum ExtendedAttributes {
     ///
     /// Empty where the file system has none.
     package static func read(path: [UInt8]) throws(SystemError) -> [ExtendedAttribute] {
-        let names = try sized("llistxattr", path) { pointer, buffer, size in
+        // Most files have none: asking for the length alone costs the kernel no buffer.
+        let names = try sized("llistxattr", path, from: 0) { pointer, buffer, size in
             unsafe cl_list_xattrs(pointer, buffer?.assumingMemoryBound(to: CChar.self), size)
         }
         guard let names, !names.isEmpty else { return [] }
         var result: [ExtendedAttribute] = []
         for name in names.split(separator: 0) {
             let name = Array(name)
-            let value = try sized("lgetxattr", path) { pointer, buffer, size in
+            let value = try sized("lgetxattr", path, from: 256) { pointer, buffer, size in
                 withCString(name) { unsafe cl_get_xattr(pointer, $0, buffer, size) }
             }
             // An attribute that went away between the two calls is simply not there.
@@ -58,13 +59,15 @@ package enum ExtendedAttributes {
         }
     }
 
-    /// Calls `body` first with a small buffer, then with the size that the kernel names; nil where
-    /// there is no such attribute or no support for any.
+    /// Calls `body` first with a buffer of `first` bytes, then with larger ones; nil where there is
+    /// no such attribute or no support for any.
+    ///
+    /// With 0 bytes the kernel names the length alone.
     @safe private static func sized(
-        _ call: String, _ path: [UInt8],
+        _ call: String, _ path: [UInt8], from first: Int,
         _ body: (UnsafePointer<CChar>, UnsafeMutableRawPointer?, Int) -> Int
     ) throws(SystemError) -> [UInt8]? {
-        var size = 256
+        var size = first
         while true {
             var length = 0
             var code: Int32 = 0
@@ -73,10 +76,11 @@ package enum ExtendedAttributes {
                 withCString(path) { pointer -> [UInt8] in
                     length = unsafe body(pointer, buffer.baseAddress, size)
                     code = length < 0 ? errno : 0
-                    return length > 0 ? unsafe Array(buffer[..<length]) : []
+                    return length > 0 && size > 0 ? unsafe Array(buffer[..<length]) : []
                 }
             }
             switch code {
+            case 0 where size == 0 && length > 0: size = max(256, length)
             case 0: return value
             case ERANGE: size = size < 65536 ? 65536 : size * 2
             case ENOTSUP, ENODATA, ENOSYS: return nil

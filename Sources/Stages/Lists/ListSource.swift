@@ -63,7 +63,7 @@ package final class ListSource: BatchSource {
             number: number, chunks: chunks, manifestUnits: lists[0].units, after: after,
             upTo: upTo, unreadable: unreadable?.current)
         if unreadable != nil, let chunk = chunks.first.flatMap({ $0 }) {
-            for unit in try ListDecoder.units(of: chunk) { unreadable?.pass(unit) }
+            unreadable?.pass(try ListDecoder.units(of: chunk))
         }
         number += 1
         after = upTo

@@ -22,6 +22,12 @@ package struct UnreadableDirectories: Sendable {
         if unit.isUnreadableDirectory { current = unit.path }
     }
 
+    /// Takes the next units.
+    package mutating func pass(_ units: [Unit]) {
+        // By index: a copy of each unit costs more than the look at it.
+        for i in units.indices where current != nil || units[i].error != nil { pass(units[i]) }
+    }
+
     /// Whether a unit that the list lacks is below the directory.
     package func cover(_ unit: Unit) -> Bool {
         current.map { unit.isBelow($0) } ?? false

@@ -171,7 +171,7 @@ package struct StageLoop {
     }
 
     private func add(_ output: StageOutput, to statistics: inout StatsAccumulator) {
-        for unit in output.units { statistics.add(unit) }
+        statistics.add(output.units)
         for counter in output.counters {
             statistics.stats[counter: counter.name] &+= counter.value
         }

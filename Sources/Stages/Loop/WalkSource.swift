@@ -35,7 +35,7 @@ package final class WalkSource: BatchSource {
             upTo: units?.last?.path, unreadable: unreadable.current)
         number += 1
         seq += batch.units.count
-        for unit in batch.units { unreadable.pass(unit) }
+        unreadable.pass(batch.units)
         after = batch.upTo ?? after
         return batch
     }

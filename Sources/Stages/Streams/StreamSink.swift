@@ -23,7 +23,7 @@ package final class StreamSink: BatchSink, Sendable {
             for unit in output.units { Codec.encode(unit, into: &lines) }
         }
         var unreadable = UnreadableDirectories(batch.unreadable)
-        for unit in batch.units { unreadable.pass(unit) }
+        unreadable.pass(batch.units)
         return EncodedBatch(
             number: batch.number, lines: lines, chunk: nil, units: batch.units.count,
             // The last batch reaches as far as it found something.
