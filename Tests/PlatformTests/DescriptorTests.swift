@@ -105,10 +105,11 @@ import Testing
         let path = Array(folder("f").utf8)
         try Descriptor.open(folder("f"), [.writeOnly, .create]).close()
         #expect(try ExtendedAttributes.read(path: path).isEmpty)
+        // One is empty, one is longer than the first buffer, and so is the list of names.
         let attributes = (0..<20).map { i in
             ExtendedAttribute(
                 name: Array("user.name-\(100 + i)".utf8),
-                value: [UInt8](repeating: UInt8(i), count: i * 6))
+                value: [UInt8](repeating: UInt8(i), count: i == 19 ? 1000 : i * 6))
         }
         for attribute in attributes.reversed() { try ExtendedAttributes.set(path: path, attribute) }
         #expect(try ExtendedAttributes.read(path: path) == attributes)
