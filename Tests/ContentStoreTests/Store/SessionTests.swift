@@ -38,7 +38,7 @@ import Testing
         let session = StoreSession(store: bench.store)
         let sink = BlobSink(session: session, compression: compression)
         let text = Array(String(repeating: "what compresses; ", count: 300_000).utf8)
-        // The second fills its pack to the end of the room, by its own size and not by the bound.
+        // The second fits into the room by its own size, and not by what zstd may make of it.
         let room = StoreSession.dataPackSize * 17 / 16
         let sizes =
             [10 << 20, room - (10 << 20) - 2 * Sealer.overhead, 1, 20_000]
@@ -58,6 +58,10 @@ import Testing
             try reader.read(id, .data, into: &plain)
             #expect(plain == content, "\(content.count) bytes")
         }
+        let firstPacks = try ids.prefix(2).map {
+            try bench.store.index.locations($0, .data)[0].pack
+        }
+        #expect(Set(firstPacks).count == 2, "a pack's buffer had to grow")
         var packs: [ObjectKey: UInt64] = [:]
         try bench.store.backend.list(.pack) { packs[ObjectKey(.pack, $0)] = $1 }
         #expect(packs.values.count { $0 > room + 1000 } == 1, "the blob longer than a pack")
